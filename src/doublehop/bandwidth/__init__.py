@@ -1,0 +1,1 @@
+"""Octets per fixed 300 s slot: collected, kept, added up. Knows slots and ports, not products."""

@@ -1,0 +1,68 @@
+"""Where slots are kept. Times are slot numbers: seconds since 1970 UTC, divided by 300."""
+
+from django.db import models
+
+
+class Block(models.Model):
+    """One row per device and slot: packed records of (port id u32, octets in i64, octets out i64), no record = no sample.
+
+    ``id`` is ``upstream id << 32 | slot``. In and out are those of the *server*: what came in to it, what it sent out.
+    """
+
+    id = models.BigIntegerField(primary_key=True)
+    records = models.BinaryField()
+
+    def __str__(self) -> str:
+        return f"device {self.id >> 32}, slot {self.id & 0xFFFFFFFF}"
+
+
+class Daily(models.Model):
+    """One port and UTC day in plain columns, for years and for SQL. Never the source of a bill."""
+
+    port_id = models.BigIntegerField()
+    day = models.DateField()
+    octets_in = models.BigIntegerField(default=0)
+    octets_out = models.BigIntegerField(default=0)
+    max_in = models.BigIntegerField(default=0)
+    """The largest octets of one slot."""
+    max_out = models.BigIntegerField(default=0)
+    slots = models.PositiveSmallIntegerField(default=0)
+    """Measured slots of the 288 of a day."""
+    sample_history = models.BooleanField(default=False)
+    """Made by the box, never billed."""
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["port_id", "day"], name="daily_once")]
+
+    def __str__(self) -> str:
+        return f"port {self.port_id}, {self.day}"
+
+
+class Baseline(models.Model):
+    """The last reading of a port: what the next one is subtracted from."""
+
+    port_id = models.BigIntegerField(primary_key=True)
+    taken_at = models.DateTimeField()
+    uptime_centiseconds = models.BigIntegerField()
+    in_octets = models.DecimalField(max_digits=20, decimal_places=0)
+    out_octets = models.DecimalField(max_digits=20, decimal_places=0)
+    bits = models.PositiveSmallIntegerField()
+    discontinuity = models.BigIntegerField(default=0)
+
+    def __str__(self) -> str:
+        return f"port {self.port_id} at {self.taken_at}"
+
+
+class Collection(models.Model):
+    """How the collecting from one upstream goes, for the staff page."""
+
+    upstream_id = models.BigIntegerField(primary_key=True)
+    last_round_at = models.DateTimeField(null=True)
+    ports_read = models.PositiveIntegerField(default=0)
+    failing_since = models.DateTimeField(null=True)
+    failure_text = models.CharField(max_length=500, blank=True)
+    discarded = models.PositiveIntegerField(default=0)
+    """Readings not used since the beginning: resets, jumps, nonsense."""
+
+    def __str__(self) -> str:
+        return f"upstream {self.upstream_id}"

@@ -1,0 +1,298 @@
+"""What a driver offers. A part that is ``None`` cannot be used, so what is declared and what is there cannot drift apart.
+
+A driver module ``doublehop.drivers.<name>.driver`` exports one ``DRIVER: Driver``. Nothing in here waits: a change
+returns a :class:`Ticket`, and ``follow_up`` says how it stands. Every method may raise the errors of
+:mod:`doublehop.driver_kit.errors` and nothing else. Times are aware and in UTC; octets are integers.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Protocol
+
+from doublehop.driver_kit.secret import Secret
+
+# ---------------------------------------------------------------- settings, declared as data
+
+
+class FieldKind(StrEnum):
+    TEXT = "text"
+    URL = "url"
+    HOST = "host"
+    INTEGER = "integer"
+    BOOLEAN = "boolean"
+    SECRET = "secret"
+    LINES = "lines"
+    FINGERPRINT = "fingerprint"
+
+
+@dataclass(frozen=True)
+class SettingField:
+    """One field of a form that a panel draws. ``name`` is stable; ``label`` and ``hint`` are for staff."""
+
+    name: str
+    label: str
+    kind: FieldKind = FieldKind.TEXT
+    required: bool = True
+    hint: str = ""
+    default: str = ""
+
+    @property
+    def is_secret(self) -> bool:
+        return self.kind is FieldKind.SECRET
+
+
+SettingValue = str | int | bool | Secret | Sequence[str]
+Values = Mapping[str, SettingValue]
+"""Parsed settings: a secret field holds a :class:`Secret`, LINES a sequence of str, others str, int or bool."""
+
+
+# ---------------------------------------------------------------- identity
+
+
+class Proof(StrEnum):
+    STRONG = "strong"
+    """Burnt into the machine or unique for ever at the upstream: serial, system UUID, MAC of the mainboard."""
+    WEAK = "weak"
+    """Stays with the machine usually: external id, primary address."""
+
+
+@dataclass(frozen=True, order=True)
+class Identifier:
+    """One thing that a driver can prove about a machine, e.g. ``("serial", "CZ1234", STRONG)``. Never a hostname."""
+
+    kind: str
+    value: str
+    proof: Proof = Proof.STRONG
+
+
+@dataclass(frozen=True)
+class ListedServer:
+    """A line of an inventory. ``external_id`` names the server at this upstream and nowhere else."""
+
+    external_id: str
+    label: str
+    hostname: str = ""
+    primary_address: str = ""
+    identifiers: tuple[Identifier, ...] = ()
+
+
+# ---------------------------------------------------------------- receipts
+
+
+class TicketState(StrEnum):
+    PENDING = "pending"
+    DONE = "done"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True)
+class Ticket:
+    """The upstream's receipt: plain text that survives a restart. An empty text means that there is nothing to follow."""
+
+    text: str = ""
+
+
+@dataclass(frozen=True)
+class TicketStatus:
+    state: TicketState
+    detail: str = ""
+
+
+class PowerState(StrEnum):
+    ON = "on"
+    OFF = "off"
+    RESTARTING = "restarting"
+    UNKNOWN = "unknown"
+
+
+class Health(StrEnum):
+    OK = "ok"
+    WARNING = "warning"
+    CRITICAL = "critical"
+    UNKNOWN = "unknown"
+
+
+# ---------------------------------------------------------------- parts of a server
+
+
+class Power(Protocol):
+    """``graceful`` asks the system, otherwise the power is cut. ``reset`` is edge: never send it twice."""
+
+    def state(self) -> PowerState: ...
+    def on(self) -> Ticket: ...
+    def off(self, *, graceful: bool) -> Ticket: ...
+    def reset(self, *, graceful: bool) -> Ticket: ...
+    def follow_up(self, ticket: Ticket) -> TicketStatus: ...
+
+
+class HealthReading(Protocol):
+    def read(self) -> Health: ...
+
+
+class PortControl(Protocol):
+    """The switch port of a server. ``set_enabled`` is level: repeating it is harmless, ``is_enabled`` reads it back."""
+
+    def is_enabled(self) -> bool: ...
+    def set_enabled(self, enabled: bool) -> Ticket: ...
+    def follow_up(self, ticket: Ticket) -> TicketStatus: ...
+
+
+@dataclass(frozen=True)
+class ServerAddress:
+    """``address`` is an IP address or a network in prefix form; ``rdns`` is empty when not set or not known."""
+
+    address: str
+    primary: bool = False
+    rdns: str = ""
+
+
+class Addresses(Protocol):
+    def list(self) -> Sequence[ServerAddress]: ...
+
+
+@dataclass(frozen=True)
+class Login:
+    """How a person signs in on the machine itself. ``password`` is empty when the upstream does not hand it out."""
+
+    username: str
+    password: Secret = field(default_factory=lambda: Secret(""))
+
+
+class Credentials(Protocol):
+    def read(self) -> Login: ...
+
+
+class Suspension(Protocol):
+    """The upstream's own suspension, level."""
+
+    def is_suspended(self) -> bool: ...
+    def suspend(self, reason: str) -> Ticket: ...
+    def unsuspend(self) -> Ticket: ...
+    def follow_up(self, ticket: Ticket) -> TicketStatus: ...
+
+
+class Server(Protocol):
+    """One machine, through one upstream. Opening it costs no call; each part's methods do."""
+
+    external_id: str
+    power: Power | None
+    health: HealthReading | None
+    port: PortControl | None
+    addresses: Addresses | None
+    credentials: Credentials | None
+    suspension: Suspension | None
+
+    def identify(self) -> Sequence[Identifier]:
+        """Asks the machine now who it is. Raises NotFound when the upstream does not know it."""
+        ...
+
+
+SERVER_PARTS = ("power", "health", "port", "addresses", "credentials", "suspension")
+
+
+def capabilities_of(server: Server) -> tuple[str, ...]:
+    """The names of the parts that are there: computed, never declared."""
+    return tuple(name for name in SERVER_PARTS if getattr(server, name) is not None)
+
+
+# ---------------------------------------------------------------- parts of an upstream
+
+
+class Inventory(Protocol):
+    def list(self) -> Sequence[ListedServer]: ...
+
+
+@dataclass(frozen=True)
+class PortCounter:
+    """Octets since the counter began, as seen from the switch: ``in_octets`` came *from* the machine.
+
+    ``bits`` is 64 or 32; ``speed_bps`` is 0 when the device does not say.
+    """
+
+    if_name: str
+    in_octets: int
+    out_octets: int
+    bits: int = 64
+    speed_bps: int = 0
+    enabled: bool = True
+    up: bool = True
+    discontinuity: int = 0
+    """ifCounterDiscontinuityTime in 1/100 s of device uptime; a change says that the counters jumped."""
+
+
+@dataclass(frozen=True)
+class CounterReading:
+    """All ports of one switch, read together. ``uptime_centiseconds`` is the device's own clock (it wraps at 2^32)."""
+
+    device: str
+    taken_at: datetime
+    uptime_centiseconds: int
+    ports: tuple[PortCounter, ...]
+
+
+class Counters(Protocol):
+    def read(self) -> CounterReading: ...
+    def port_of(self, external_id: str) -> str | None:
+        """The ifName that the server is wired to, or None. No call is made."""
+        ...
+
+
+@dataclass(frozen=True)
+class ConnectionReport:
+    """What *Test connection* found. ``lines`` are for staff: (what was tried, fine?, what was seen)."""
+
+    lines: tuple[tuple[str, bool, str], ...]
+    fingerprint: str = ""
+    """SHA-256 of the certificate seen, when it could not be verified by a CA: staff may pin it."""
+
+    @property
+    def fine(self) -> bool:
+        return all(ok for _, ok, _ in self.lines)
+
+
+class Upstream(Protocol):
+    """One account at one place where servers live, opened with its settings. Opening costs no call."""
+
+    inventory: Inventory | None
+    counters: Counters | None
+
+    def server(self, external_id: str) -> Server: ...
+    def test_connection(self) -> ConnectionReport:
+        """Tries what the settings promise. Does not raise: what went wrong stands in the report."""
+        ...
+    def close(self) -> None: ...
+
+
+@dataclass(frozen=True)
+class Budget:
+    """How much an upstream may be asked: at most ``per_minute`` calls, ``at_once`` of them together."""
+
+    per_minute: int = 600
+    at_once: int = 4
+
+
+class OpenUpstream(Protocol):
+    def __call__(self, settings: Values, servers: Mapping[str, Values]) -> Upstream: ...
+
+
+@dataclass(frozen=True)
+class Driver:
+    """What a driver folder exports as ``DRIVER``.
+
+    ``server_settings`` is not empty where machines are our own: staff then record each machine (BMC, port, login),
+    and ``open`` receives these records by external id. ``account_fields`` name the settings that, with the endpoint
+    field, tell two upstreams apart.
+    """
+
+    name: str
+    label: str
+    settings: tuple[SettingField, ...]
+    open: OpenUpstream
+    server_settings: tuple[SettingField, ...] = ()
+    endpoint_field: str = ""
+    account_fields: tuple[str, ...] = ()
+    budget: Budget = Budget()
+    proves: tuple[tuple[str, Proof], ...] = ()
+    """The identifiers that this driver can prove, with their strength."""

@@ -1,0 +1,1 @@
+"""Messages to people under the right brand. Does not know machines."""

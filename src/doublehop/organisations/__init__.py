@@ -1,0 +1,1 @@
+"""Who exists, who sells to whom, staff, clients, sign-in and brands. Does not know machines."""

@@ -1,0 +1,74 @@
+"""Who asks. One value travels everywhere, instead of five optional arguments."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Role(StrEnum):
+    OWNER = "owner"
+    ADMIN = "admin"
+    SUPPORT = "support"
+    BILLING = "billing"
+    READ_ONLY = "read_only"
+
+
+class ActorKind(StrEnum):
+    STAFF = "staff"
+    CLIENT = "client"
+    SYSTEM = "system"
+
+
+class Duty(StrEnum):
+    """What a role allows staff to do; rights on a single server are another matter (fleet.permissions)."""
+
+    OPERATE = "operate"
+    """Press buttons on machines: power, suspend, attach, refresh."""
+    SELL = "sell"
+    """Clients, services, suspensions for unpaid bills."""
+    SET_UP = "set_up"
+    """Products, upstreams, server groups, policies."""
+    GOVERN = "govern"
+    """Staff, brand, allocations to other organisations."""
+
+
+ROLE_DUTIES: dict[Role, frozenset[Duty]] = {
+    Role.OWNER: frozenset(Duty),
+    Role.ADMIN: frozenset(Duty),
+    Role.SUPPORT: frozenset({Duty.OPERATE}),
+    Role.BILLING: frozenset({Duty.SELL}),
+    Role.READ_ONLY: frozenset(),
+}
+
+
+@dataclass(frozen=True)
+class Actor:
+    """A person or the system itself, acting for one organisation, or for one client of it."""
+
+    kind: ActorKind
+    label: str
+    organisation_id: int | None
+    organisation_label: str = ""
+    user_id: int | None = None
+    role: Role | None = None
+    client_id: int | None = None
+
+    @property
+    def is_staff(self) -> bool:
+        return self.kind is ActorKind.STAFF
+
+    @property
+    def is_client(self) -> bool:
+        return self.kind is ActorKind.CLIENT
+
+    @property
+    def is_system(self) -> bool:
+        return self.kind is ActorKind.SYSTEM
+
+    def has(self, duty: Duty) -> bool:
+        if self.is_system:
+            return True
+        return self.role is not None and duty in ROLE_DUTIES[self.role]
+
+
+SYSTEM = Actor(kind=ActorKind.SYSTEM, label="automatic", organisation_id=None)
+"""The installation itself: timers and the worker. Sees everything, holds every duty."""

@@ -1,0 +1,1 @@
+"""The panel of an organisation's staff. A stranger to the client panel."""

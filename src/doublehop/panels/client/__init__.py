@@ -1,0 +1,1 @@
+"""The white-label panel of a client. A stranger to the admin panel."""

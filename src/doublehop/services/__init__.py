@@ -1,0 +1,1 @@
+"""Products, services, their life, their operations and the work that moves them."""

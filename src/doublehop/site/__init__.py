@@ -1,0 +1,1 @@
+"""Settings, urls, wsgi: where the rooms are put together."""

@@ -1,0 +1,91 @@
+"""The environment, read once into one typed value, with a list of everything that is missing or wrong."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+
+class BadEnvironment(Exception):
+    """``problems`` holds one sentence per wrong or missing setting."""
+
+    def __init__(self, problems: list[str]) -> None:
+        super().__init__("\n".join(problems))
+        self.problems = problems
+
+
+@dataclass(frozen=True)
+class Environment:
+    """All that an operator sets outside the database. ``docs/how-to/go-real.md`` lists them."""
+
+    data_dir: Path
+    secret_key: str
+    vault_keys: tuple[str, ...]
+    database_url: str
+    base_url: str
+    hosts: tuple[str, ...]
+    shared_hosts: tuple[str, ...]
+    behind_tls: bool
+    log_level: str
+
+    @property
+    def is_sqlite(self) -> bool:
+        return self.database_url.startswith("sqlite:")
+
+
+def _words(text: str) -> tuple[str, ...]:
+    return tuple(word.strip() for word in text.split(",") if word.strip())
+
+
+def _database(url: str, data_dir: Path, problems: list[str]) -> str:
+    if not url:
+        return f"sqlite:{data_dir / 'doublehop.sqlite3'}"
+    if urlsplit(url).scheme not in {"sqlite", "postgres", "postgresql"}:
+        problems.append("DATABASE_URL must begin with sqlite:, postgres:// or postgresql://")
+    return url
+
+
+def _base_url(url: str, problems: list[str]) -> str:
+    parts = urlsplit(url)
+    if parts.scheme not in {"http", "https"} or not parts.hostname:
+        problems.append("DOUBLEHOP_BASE_URL must be an address such as https://panel.example.net")
+    elif parts.scheme == "http" and parts.hostname not in {"127.0.0.1", "localhost", "::1"}:
+        problems.append("DOUBLEHOP_BASE_URL must be https:// unless it is on this machine (127.0.0.1)")
+    return url.rstrip("/")
+
+
+def read_environment(source: Mapping[str, str] = os.environ) -> Environment:
+    """Raises BadEnvironment with every problem at once, so that nobody mends them one by one."""
+    problems: list[str] = []
+    data_dir = Path(source.get("DOUBLEHOP_DATA_DIR", "var")).absolute()
+    secret_key = source.get("DOUBLEHOP_SECRET_KEY", "")
+    vault_keys = _words(source.get("DOUBLEHOP_VAULT_KEYS", ""))
+    if len(secret_key) < 32:
+        problems.append("DOUBLEHOP_SECRET_KEY is missing or shorter than 32 signs; `doublehop init` makes one")
+    if not vault_keys:
+        problems.append("DOUBLEHOP_VAULT_KEYS is missing; `doublehop init` makes one")
+    for number, key in enumerate(vault_keys, 1):
+        if len(key) != 44:
+            problems.append(f"DOUBLEHOP_VAULT_KEYS: key {number} is not a Fernet key (44 signs of URL-safe base64)")
+    log_level = source.get("DOUBLEHOP_LOG_LEVEL", "INFO").upper()
+    if log_level not in {"DEBUG", "INFO", "WARNING", "ERROR"}:
+        problems.append("DOUBLEHOP_LOG_LEVEL must be DEBUG, INFO, WARNING or ERROR")
+    base_url = _base_url(source.get("DOUBLEHOP_BASE_URL", "http://127.0.0.1:8000"), problems)
+    base_host = urlsplit(base_url).hostname or "127.0.0.1"
+    hosts = _words(source.get("DOUBLEHOP_HOSTS", ""))
+    shared = _words(source.get("DOUBLEHOP_SHARED_HOSTS", "")) or (base_host,)
+    environment = Environment(
+        data_dir=data_dir,
+        secret_key=secret_key,
+        vault_keys=vault_keys,
+        database_url=_database(source.get("DATABASE_URL", ""), data_dir, problems),
+        base_url=base_url,
+        hosts=tuple(dict.fromkeys((*hosts, base_host, *shared))),
+        shared_hosts=shared,
+        behind_tls=base_url.startswith("https://"),
+        log_level=log_level,
+    )
+    if problems:
+        raise BadEnvironment(problems)
+    return environment
