@@ -22,7 +22,7 @@ class FieldKind(StrEnum):
     HOST = "host"
     INTEGER = "integer"
     BOOLEAN = "boolean"
-    SECRET = "secret"
+    SECRET = "secret"  # noqa: S105 (a kind of field)
     LINES = "lines"
     FINGERPRINT = "fingerprint"
 
@@ -262,6 +262,7 @@ class Upstream(Protocol):
     def test_connection(self) -> ConnectionReport:
         """Tries what the settings promise. Does not raise: what went wrong stands in the report."""
         ...
+
     def close(self) -> None: ...
 
 

@@ -1,0 +1,1 @@
+"""The reference twin: an upstream in this process's memory."""

@@ -1,0 +1,181 @@
+"""One machine of the memory world and its parts."""
+
+import json
+from collections.abc import Callable
+
+from doublehop.driver_kit.conformance.world import Fault, Machine, World, speak_after
+from doublehop.driver_kit.contract import (
+    SERVER_PARTS,
+    Addresses,
+    Credentials,
+    Health,
+    HealthReading,
+    Identifier,
+    Login,
+    PortControl,
+    Power,
+    PowerState,
+    ServerAddress,
+    Suspension,
+    Ticket,
+    TicketState,
+    TicketStatus,
+)
+from doublehop.driver_kit.errors import BadAnswer
+from doublehop.driver_kit.secret import Secret
+
+
+class _Reach:
+    """How every part reaches its machine: the call is noted, faults are played, then the world is asked."""
+
+    def __init__(self, place: World, external_id: str, password: str) -> None:
+        self._world = place
+        self._id = external_id
+        self._password = password
+
+    def look(self, name: str) -> tuple[Machine, Fault | None]:
+        fault = self._world.call(name, self._id, self._password)
+        machine = self._world.find(self._id)
+        speak_after(fault)
+        return machine, fault
+
+    def act(self, name: str, detail: str, change: Callable[[Machine], None]) -> None:
+        fault = self._world.call(name, self._id, self._password)
+        self._world.find(self._id)
+        if fault is not Fault.LIE:
+            self._world.act(self._id, f"{name}:{detail}" if detail else name, change)
+        speak_after(fault)
+
+
+class MemoryPower(_Reach):
+    def state(self) -> PowerState:
+        return self.look("power.state")[0].power
+
+    def on(self) -> Ticket:
+        self.act("power.on", "", lambda m: self._world.move_power(m, PowerState.ON, m.power))
+        return _ticket(power="on")
+
+    def off(self, *, graceful: bool) -> Ticket:
+        detail = "graceful" if graceful else "hard"
+        self.act("power.off", detail, lambda m: self._world.move_power(m, PowerState.OFF, m.power))
+        return _ticket(power="off")
+
+    def reset(self, *, graceful: bool) -> Ticket:
+        boots = self._world.find(self._id).boots
+        self.act("power.reset", "graceful" if graceful else "hard", self._restart)
+        return _ticket(boots=boots + 1)
+
+    def follow_up(self, ticket: Ticket) -> TicketStatus:
+        machine, _ = self.look("power.follow_up")
+        wanted = _read(ticket)
+        if "boots" in wanted:
+            done = machine.boots >= int(str(wanted["boots"])) and machine.pending is None
+        else:
+            done = machine.power.value == wanted.get("power")
+        return TicketStatus(TicketState.DONE if done else TicketState.PENDING, f"power is {machine.power}")
+
+    def _restart(self, machine: Machine) -> None:
+        machine.boots += 1
+        self._world.move_power(machine, PowerState.ON, PowerState.RESTARTING)
+
+
+class MemoryHealth(_Reach):
+    def read(self) -> Health:
+        return Health(self.look("health.read")[0].health)
+
+
+class MemoryPort(_Reach):
+    def is_enabled(self) -> bool:
+        return self.look("port.is_enabled")[0].port_enabled
+
+    def set_enabled(self, enabled: bool) -> Ticket:
+        def change(machine: Machine) -> None:
+            machine.port_enabled = enabled
+
+        self.act("port.set_enabled", "on" if enabled else "off", change)
+        return _ticket(port=enabled)
+
+    def follow_up(self, ticket: Ticket) -> TicketStatus:
+        machine, _ = self.look("port.follow_up")
+        done = machine.port_enabled == _read(ticket).get("port")
+        return TicketStatus(TicketState.DONE if done else TicketState.PENDING)
+
+
+class MemoryAddresses(_Reach):
+    def list(self) -> tuple[ServerAddress, ...]:
+        machine, _ = self.look("addresses.list")
+        first = (ServerAddress(machine.address, primary=True, rdns=machine.rdns),) if machine.address else ()
+        return (*first, *(ServerAddress(address) for address in machine.addresses))
+
+
+class MemoryCredentials(_Reach):
+    def read(self) -> Login:
+        machine, _ = self.look("credentials.read")
+        return Login(machine.username, Secret(machine.password))
+
+
+class MemorySuspension(_Reach):
+    def is_suspended(self) -> bool:
+        return self.look("suspension.is_suspended")[0].suspended_reason is not None
+
+    def suspend(self, reason: str) -> Ticket:
+        return self._set("suspension.suspend", reason)
+
+    def unsuspend(self) -> Ticket:
+        return self._set("suspension.unsuspend", None)
+
+    def follow_up(self, ticket: Ticket) -> TicketStatus:
+        machine, _ = self.look("suspension.follow_up")
+        done = (machine.suspended_reason is not None) == _read(ticket).get("suspended")
+        return TicketStatus(TicketState.DONE if done else TicketState.PENDING)
+
+    def _set(self, name: str, reason: str | None) -> Ticket:
+        def change(machine: Machine) -> None:
+            machine.suspended_reason = reason
+
+        self.act(name, "", change)
+        return _ticket(suspended=reason is not None)
+
+
+class MemoryServer:
+    """A part is there when the machine has it; an unknown machine shows all, and each of them raises NotFound."""
+
+    def __init__(self, place: World, external_id: str, password: str) -> None:
+        self.external_id = external_id
+        self._reach = _Reach(place, external_id, password)
+        known = place.machines.get(external_id)
+        arguments = (place, external_id, password)
+        parts = known.parts if known else frozenset(SERVER_PARTS)
+        self.power: Power | None = MemoryPower(*arguments) if "power" in parts else None
+        self.health: HealthReading | None = MemoryHealth(*arguments) if "health" in parts else None
+        self.port: PortControl | None = MemoryPort(*arguments) if "port" in parts else None
+        self.addresses: Addresses | None = MemoryAddresses(*arguments) if "addresses" in parts else None
+        self.credentials: Credentials | None = (
+            MemoryCredentials(*arguments) if "credentials" in parts else None
+        )
+        self.suspension: Suspension | None = MemorySuspension(*arguments) if "suspension" in parts else None
+
+    def identify(self) -> tuple[Identifier, ...]:
+        machine, fault = self._reach.look("identify")
+        if fault is Fault.WRONG_IDENTITY:
+            return (Identifier("serial", "SOMEBODY-ELSE"), Identifier("mac", "02:ff:ff:ff:ff:ff"))
+        return identifiers_of(machine)
+
+
+def identifiers_of(machine: Machine) -> tuple[Identifier, ...]:
+    pairs = (("serial", machine.serial), ("mac", machine.mac))
+    return tuple(Identifier(kind, value) for kind, value in pairs if value)
+
+
+def _ticket(**wanted: object) -> Ticket:
+    return Ticket(json.dumps(wanted))
+
+
+def _read(ticket: Ticket) -> dict[str, object]:
+    try:
+        wanted = json.loads(ticket.text)
+    except ValueError:
+        wanted = None
+    if not isinstance(wanted, dict):
+        raise BadAnswer("this is no ticket of this driver")
+    return wanted
