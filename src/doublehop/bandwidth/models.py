@@ -1,6 +1,7 @@
 """Where slots are kept. Times are slot numbers: seconds since 1970 UTC, divided by 300."""
 
 from django.db import models
+from django.db.models import Q
 
 
 class Block(models.Model):
@@ -28,6 +29,8 @@ class Daily(models.Model):
     max_out = models.BigIntegerField(default=0)
     slots = models.PositiveSmallIntegerField(default=0)
     """Measured slots of the 288 of a day."""
+    covered_ms = models.PositiveIntegerField(default=0)
+    """The time that the octets stand for: more than the slots' where octets of a gap are exact (see slots.advance)."""
     sample_history = models.BooleanField(default=False)
     """Made by the box, never billed."""
 
@@ -39,18 +42,48 @@ class Daily(models.Model):
 
 
 class Baseline(models.Model):
-    """The last reading of a port: what the next one is subtracted from."""
+    """The last reading of a port: what the next one is subtracted from; octets from the server's side.
+
+    ``open_*`` is what is known so far of the slot that holds ``taken_at``: it becomes a record when the slot is over.
+    """
 
     port_id = models.BigIntegerField(primary_key=True)
+    device = models.CharField(max_length=200)
     taken_at = models.DateTimeField()
     uptime_centiseconds = models.BigIntegerField()
     in_octets = models.DecimalField(max_digits=20, decimal_places=0)
     out_octets = models.DecimalField(max_digits=20, decimal_places=0)
     bits = models.PositiveSmallIntegerField()
     discontinuity = models.BigIntegerField(default=0)
+    open_in = models.BigIntegerField(default=0)
+    open_out = models.BigIntegerField(default=0)
+    open_ms = models.PositiveIntegerField(default=0)
 
     def __str__(self) -> str:
         return f"port {self.port_id} at {self.taken_at}"
+
+
+class Wiring(models.Model):
+    """The slots in which a port was one server's: ``since_slot <= slot < until_slot``, without end while it still is.
+
+    A port that moves to another server leaves its octets behind; the slots of the move are nobody's.
+    """
+
+    port_id = models.BigIntegerField()
+    upstream_id = models.BigIntegerField()
+    server_id = models.BigIntegerField(db_index=True)
+    since_slot = models.BigIntegerField()
+    until_slot = models.BigIntegerField(null=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["port_id"], condition=Q(until_slot__isnull=True), name="wired_once"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"port {self.port_id} to server {self.server_id}"
 
 
 class Collection(models.Model):
@@ -63,6 +96,9 @@ class Collection(models.Model):
     failure_text = models.CharField(max_length=500, blank=True)
     discarded = models.PositiveIntegerField(default=0)
     """Readings not used since the beginning: resets, jumps, nonsense."""
+    last_discard = models.CharField(max_length=300, blank=True)
+    remark = models.CharField(max_length=500, blank=True)
+    """What was odd in the last round, e.g. a port that the switch does not know."""
 
     def __str__(self) -> str:
         return f"upstream {self.upstream_id}"

@@ -1,0 +1,19 @@
+"""The 95th percentile: nearest rank over a fixed number of slots, in which an unknown slot counts as zero.
+
+So it is never above the truth: no order statistic falls when a value rises.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+def ninety_fifth(octets: NDArray[np.int64], slots: int) -> int:
+    """The largest of ``slots`` values after the top floor(5 %) are left out; slots without a value are zero.
+
+    ``octets`` holds the measured slots, at most ``slots`` of them. Answers in octets per slot.
+    """
+    discard = slots * 5 // 100
+    if discard >= octets.size:
+        return 0
+    place = octets.size - 1 - discard
+    return int(np.partition(octets, place)[place])
