@@ -35,7 +35,9 @@ class Upstream(models.Model):
 
     class Meta:
         constraints = [
-            models.UniqueConstraint(fields=["organisation", "driver", "endpoint", "account"], name="upstream_once"),
+            models.UniqueConstraint(
+                fields=["organisation", "driver", "endpoint", "account"], name="upstream_once"
+            ),
         ]
 
     def __str__(self) -> str:
@@ -54,7 +56,9 @@ class Server(models.Model):
     """What the driver's ``server_settings`` ask for (own machines only), without the secrets."""
     sealed_secrets = models.TextField(blank=True)
     protected = models.BooleanField(default=False)
-    same_machine_as = models.ForeignKey("self", null=True, blank=True, on_delete=models.SET_NULL, related_name="+")
+    same_machine_as = models.ForeignKey(
+        "self", null=True, blank=True, on_delete=models.SET_NULL, related_name="+"
+    )
 
     identifiers = models.JSONField(default=list)
     """Last seen: [kind, value, proof] each."""
@@ -160,7 +164,9 @@ class Allocation(models.Model):
 
     class Meta:
         constraints = [
-            models.UniqueConstraint(fields=["server", "giver"], condition=Q(until__isnull=True), name="allocated_once"),
+            models.UniqueConstraint(
+                fields=["server", "giver"], condition=Q(until__isnull=True), name="allocated_once"
+            ),
             models.CheckConstraint(condition=~Q(giver=F("receiver")), name="allocated_to_another"),
         ]
 
@@ -176,7 +182,9 @@ class Permission(models.Model):
     """
 
     server = models.ForeignKey(Server, on_delete=models.CASCADE, related_name="permissions")
-    organisation = models.ForeignKey(Organisation, null=True, on_delete=models.PROTECT, related_name="permissions")
+    organisation = models.ForeignKey(
+        Organisation, null=True, on_delete=models.PROTECT, related_name="permissions"
+    )
     client = models.ForeignKey(Client, null=True, on_delete=models.PROTECT, related_name="permissions")
     given_by = models.ForeignKey(Organisation, on_delete=models.PROTECT, related_name="+")
     rights = models.JSONField(default=list)
@@ -189,10 +197,14 @@ class Permission(models.Model):
                 condition=Q(organisation__isnull=True) ^ Q(client__isnull=True), name="permission_one_grantee"
             ),
             models.UniqueConstraint(
-                fields=["server", "organisation"], condition=Q(until__isnull=True, client__isnull=True), name="organisation_permitted_once"
+                fields=["server", "organisation"],
+                condition=Q(until__isnull=True, client__isnull=True),
+                name="organisation_permitted_once",
             ),
             models.UniqueConstraint(
-                fields=["server", "client"], condition=Q(until__isnull=True, organisation__isnull=True), name="client_permitted_once"
+                fields=["server", "client"],
+                condition=Q(until__isnull=True, organisation__isnull=True),
+                name="client_permitted_once",
             ),
         ]
         indexes = [

@@ -46,7 +46,8 @@ class Actor:
 
     kind: ActorKind
     label: str
-    organisation_id: int | None
+    organisation_id: int
+    """0 stands for none (the system): no row ever matches it."""
     organisation_label: str = ""
     user_id: int | None = None
     role: Role | None = None
@@ -70,5 +71,5 @@ class Actor:
         return self.role is not None and duty in ROLE_DUTIES[self.role]
 
 
-SYSTEM = Actor(kind=ActorKind.SYSTEM, label="automatic", organisation_id=None)
+SYSTEM = Actor(kind=ActorKind.SYSTEM, label="automatic", organisation_id=0)
 """The installation itself: timers and the worker. Sees everything, holds every duty."""

@@ -67,7 +67,9 @@ class OperationState(StrEnum):
 
 
 OPERATION_LIFE: dict[OperationState, frozenset[OperationState]] = {
-    OperationState.QUEUED: frozenset({OperationState.RUNNING, OperationState.CANCELLED, OperationState.FAILED}),
+    OperationState.QUEUED: frozenset(
+        {OperationState.RUNNING, OperationState.CANCELLED, OperationState.FAILED}
+    ),
     OperationState.RUNNING: frozenset(
         {OperationState.DONE, OperationState.FAILED, OperationState.UNKNOWN, OperationState.QUEUED}
     ),

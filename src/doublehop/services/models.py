@@ -44,16 +44,26 @@ class Product(models.Model):
     type = models.CharField(
         max_length=20,
         default="server",
-        choices=[("server", "VPS/Dedicated Server"), ("hosting", "Shared Hosting"), ("other", "Other Product/Service")],
+        choices=[
+            ("server", "VPS/Dedicated Server"),
+            ("hosting", "Shared Hosting"),
+            ("other", "Other Product/Service"),
+        ],
     )
     description = models.CharField(max_length=300, blank=True)
     price = models.DecimalField(max_digits=12, decimal_places=2, default=0)
     currency = models.CharField(max_length=3, default="EUR")
     cycle = models.CharField(
-        max_length=12, default="monthly", choices=[("monthly", "Monthly"), ("quarterly", "Quarterly"), ("annually", "Annually")]
+        max_length=12,
+        default="monthly",
+        choices=[("monthly", "Monthly"), ("quarterly", "Quarterly"), ("annually", "Annually")],
     )
-    server_group = models.ForeignKey(ServerGroup, null=True, blank=True, on_delete=models.SET_NULL, related_name="+")
-    suspend_policy = models.ForeignKey(SuspendPolicy, null=True, blank=True, on_delete=models.SET_NULL, related_name="+")
+    server_group = models.ForeignKey(
+        ServerGroup, null=True, blank=True, on_delete=models.SET_NULL, related_name="+"
+    )
+    suspend_policy = models.ForeignKey(
+        SuspendPolicy, null=True, blank=True, on_delete=models.SET_NULL, related_name="+"
+    )
     client_rights = models.JSONField(default=list)
     """What attach permits the client: of fleet.permissions.Right."""
     hidden = models.BooleanField(default=False)
@@ -72,13 +82,16 @@ class Service(models.Model):
     client = models.ForeignKey(Client, on_delete=models.PROTECT, related_name="services")
     product = models.ForeignKey(Product, on_delete=models.PROTECT, related_name="services")
     number = models.PositiveIntegerField()
-    status = models.CharField(max_length=12, choices=[(s.value, s.value) for s in ServiceStatus], default=ServiceStatus.PENDING)
-    server = models.ForeignKey(Server, null=True, blank=True, on_delete=models.PROTECT, related_name="services")
+    status = models.CharField(
+        max_length=12, choices=[(s.value, s.value) for s in ServiceStatus], default=ServiceStatus.PENDING
+    )
+    server = models.ForeignKey(
+        Server, null=True, blank=True, on_delete=models.PROTECT, related_name="services"
+    )
     hostname = models.CharField(max_length=253, blank=True)
-    hostname_typed = models.BooleanField(default=False)
-    """Typed by staff: never overwritten unasked."""
+    """Typed by staff. Empty: what the machine says (``shown_hostname``), so nothing typed is overwritten unasked."""
     username = models.CharField(max_length=64, blank=True)
-    username_typed = models.BooleanField(default=False)
+    """Likewise: the machine's login username."""
     price = models.DecimalField(max_digits=12, decimal_places=2, default=0)
     currency = models.CharField(max_length=3, default="EUR")
     created_at = models.DateTimeField(default=timezone.now)
@@ -91,7 +104,9 @@ class Service(models.Model):
     class Meta:
         constraints = [
             models.UniqueConstraint(fields=["organisation", "number"], name="service_number_once"),
-            models.UniqueConstraint(fields=["server"], condition=Q(server__isnull=False), name="server_attached_once"),
+            models.UniqueConstraint(
+                fields=["server"], condition=Q(server__isnull=False), name="server_attached_once"
+            ),
         ]
         indexes = [
             models.Index(fields=["organisation", "status", "number"], name="service_by_status"),
@@ -101,6 +116,14 @@ class Service(models.Model):
 
     def __str__(self) -> str:
         return f"S-{self.number}"
+
+    @property
+    def shown_hostname(self) -> str:
+        return self.hostname or (self.server.hostname if self.server else "")
+
+    @property
+    def shown_username(self) -> str:
+        return self.username or (self.server.username if self.server else "")
 
 
 class Operation(models.Model):
@@ -141,7 +164,9 @@ class Operation(models.Model):
     class Meta:
         constraints = [
             models.UniqueConstraint(fields=["caller", "idempotency_key"], name="asked_once"),
-            models.UniqueConstraint(fields=["server"], condition=Q(state="running"), name="one_running_per_server"),
+            models.UniqueConstraint(
+                fields=["server"], condition=Q(state="running"), name="one_running_per_server"
+            ),
         ]
         indexes = [
             models.Index(fields=["organisation", "-id"], name="operation_newest"),
@@ -164,10 +189,12 @@ class Step(models.Model):
     identity_checked_at = models.DateTimeField(null=True)
     sent_at = models.DateTimeField(null=True)
     times_sent = models.PositiveSmallIntegerField(default=0)
+    answered_at = models.DateTimeField(null=True)
+    """When the sending came back. Sent without an answer means that we were interrupted in between."""
     ticket = models.TextField(blank=True)
     settled_at = models.DateTimeField(null=True)
-    found = models.JSONField(null=True)
-    """What was there before the first sending: what an unsuspend goes back to."""
+    found = models.BooleanField(null=True)
+    """Whether the machine was otherwise before the first sending: only then is there something to undo."""
     note = models.CharField(max_length=500, blank=True)
     """For staff: what was seen."""
 

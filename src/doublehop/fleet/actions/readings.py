@@ -1,0 +1,168 @@
+"""What the worker read from upstreams, written down with its time. No journal: nothing was changed at a machine."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from django.db import transaction
+from django.utils import timezone
+
+from doublehop.driver_kit.contract import (
+    ConnectionReport,
+    Health,
+    Identifier,
+    ListedServer,
+    PowerState,
+    ServerAddress,
+)
+from doublehop.fleet.models import Address, IdentifierRow, Port, Server, Upstream
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What one look at a server brought; None stands for what was not asked or not offered."""
+
+    power: PowerState | None = None
+    health: Health | None = None
+    username: str | None = None
+    addresses: Sequence[ServerAddress] | None = None
+    port_enabled: bool | None = None
+    identifiers: Sequence[Identifier] | None = None
+
+
+@dataclass(frozen=True)
+class InventoryLine:
+    listed: ListedServer
+    capabilities: tuple[str, ...]
+    if_name: str | None
+
+
+def note_failure(upstream_id: int, code: str, text: str) -> None:
+    """The upstream as a whole does not answer or refuses us. The first time of a row of failures is kept."""
+    row = Upstream.objects.filter(pk=upstream_id)
+    row.filter(failing_since__isnull=True).update(failing_since=timezone.now())
+    row.update(failure_code=code, failure_text=text[:500])
+
+
+def note_success(upstream_id: int) -> None:
+    Upstream.objects.filter(pk=upstream_id, failing_since__isnull=False).update(
+        failing_since=None, failure_code="", failure_text=""
+    )
+
+
+@transaction.atomic
+def store_test(upstream_id: int, report: ConnectionReport) -> None:
+    Upstream.objects.filter(pk=upstream_id).update(
+        tested_at=timezone.now(),
+        test_report=[[what, fine, seen[:300]] for what, fine, seen in report.lines],
+        test_fingerprint=report.fingerprint,
+    )
+    if report.fine:
+        note_success(upstream_id)
+
+
+@transaction.atomic
+def store_inventory(upstream_id: int, lines: Sequence[InventoryLine]) -> list[int]:
+    """Answers with the ids of all listed servers. Servers that are not listed any more are marked, never removed."""
+    now = timezone.now()
+    known = {row.external_id: row for row in Server.objects.filter(upstream_id=upstream_id)}
+    if known and not lines:
+        # Absence of evidence: a list that is suddenly empty says more about the list than about the servers.
+        note_failure(
+            upstream_id, "empty_list", "The list of servers came back empty; what was known is kept."
+        )
+        return []
+    ids = []
+    for line in lines:
+        row = known.pop(line.listed.external_id, None)
+        if row is None:
+            row = Server(upstream_id=upstream_id, external_id=line.listed.external_id)
+        _take_over(row, line)
+        row.listed_at, row.missing_since = now, None
+        row.save()
+        ids.append(row.pk)
+        _wire(row, line.if_name)
+        if line.listed.identifiers:
+            _store_identifiers(row, line.listed.identifiers)
+    gone = Server.objects.filter(pk__in=[row.pk for row in known.values()], missing_since__isnull=True)
+    gone.update(missing_since=now)
+    Upstream.objects.filter(pk=upstream_id).update(synced_at=now)
+    note_success(upstream_id)
+    return ids
+
+
+def _take_over(row: Server, line: InventoryLine) -> None:
+    row.label = line.listed.label[:120]
+    row.hostname = line.listed.hostname[:253]
+    row.primary_address = line.listed.primary_address[:64]
+    row.capabilities = list(line.capabilities)
+
+
+def _wire(row: Server, if_name: str | None) -> None:
+    if if_name is None:
+        Port.objects.filter(server=row).update(server=None)
+        return
+    Port.objects.filter(server=row).exclude(if_name=if_name).update(server=None)
+    Port.objects.update_or_create(upstream_id=row.upstream_id, if_name=if_name, defaults={"server": row})
+
+
+def _store_identifiers(row: Server, identifiers: Sequence[Identifier]) -> None:
+    seen = [[i.kind, i.value[:120], i.proof.value] for i in sorted(identifiers)]
+    if seen == row.identifiers:
+        return
+    row.identifiers = seen
+    row.save(update_fields=["identifiers"])
+    IdentifierRow.objects.filter(server=row).delete()
+    IdentifierRow.objects.bulk_create(
+        IdentifierRow(server=row, kind=kind, value=value) for kind, value, _ in seen
+    )
+
+
+@transaction.atomic
+def store_reading(server_id: int, reading: Reading) -> None:
+    row = Server.objects.select_for_update().get(pk=server_id)
+    now = timezone.now()
+    if reading.power is not None:
+        row.power_state, row.power_read_at = reading.power.value, now
+    if reading.health is not None:
+        row.health, row.health_read_at = reading.health.value, now
+    if reading.username is not None:
+        row.username, row.username_read_at = reading.username[:64], now
+    if reading.port_enabled is not None:
+        row.port_enabled, row.port_read_at = reading.port_enabled, now
+    if reading.addresses is not None:
+        _store_addresses(row, reading.addresses)
+        row.addresses_read_at = now
+    row.refresh_failed_at, row.refresh_failure = None, ""
+    row.save()
+    if reading.identifiers is not None:
+        _store_identifiers(row, reading.identifiers)
+
+
+def store_power(server_id: int, state: PowerState) -> None:
+    """A reading that an operation made on its way."""
+    Server.objects.filter(pk=server_id).update(power_state=state.value, power_read_at=timezone.now())
+
+
+@transaction.atomic
+def store_addresses(server_id: int, addresses: Sequence[ServerAddress]) -> None:
+    row = Server.objects.select_for_update().get(pk=server_id)
+    _store_addresses(row, addresses)
+    row.addresses_read_at = timezone.now()
+    row.save()
+
+
+def _store_addresses(row: Server, addresses: Sequence[ServerAddress]) -> None:
+    wanted: Mapping[str, ServerAddress] = {item.address[:64]: item for item in addresses}
+    Address.objects.filter(server=row).exclude(address__in=wanted).delete()
+    for text, item in wanted.items():
+        Address.objects.update_or_create(
+            server=row, address=text, defaults={"primary": item.primary, "rdns": item.rdns[:253]}
+        )
+    main = next((item.address for item in addresses if item.primary), None)
+    if main:
+        row.primary_address = main[:64]
+
+
+def store_reading_failure(server_id: int, text: str) -> None:
+    """The last good values stay, with their age."""
+    Server.objects.filter(pk=server_id).update(refresh_failed_at=timezone.now(), refresh_failure=text[:500])

@@ -1,0 +1,209 @@
+"""Upstreams: settings, arming, and the questions that the worker answers."""
+
+from collections.abc import Mapping
+
+from django.db import IntegrityError, transaction
+from django.utils import timezone
+
+from doublehop.driver_kit import forms, registry
+from doublehop.driver_kit.contract import Driver, SettingField, Values
+from doublehop.driver_kit.secret import Secret
+from doublehop.fleet import vault
+from doublehop.fleet.models import Server, Upstream
+from doublehop.jobs.actions import ring
+from doublehop.organisations import record
+from doublehop.organisations.actor import Actor, Duty
+from doublehop.organisations.refusals import BadInput, NotAllowed, NotHere, WrongState
+
+
+class BadSettings(BadInput):
+    """Several fields at once: ``errors`` holds one sentence per field name."""
+
+    def __init__(self, errors: Mapping[str, str]) -> None:
+        super().__init__("Some settings need another look.", field=next(iter(errors)))
+        self.errors = dict(errors)
+
+
+def lane_of(upstream_id: int) -> str:
+    return f"upstream:{upstream_id}"
+
+
+def require_set_up(actor: Actor) -> int:
+    """The organisation whose upstreams and products the actor may change."""
+    if not actor.is_staff:
+        raise NotHere
+    if not actor.has(Duty.SET_UP):
+        raise NotAllowed("Needs the role admin or owner.")
+    return actor.organisation_id
+
+
+def locked_upstream(actor: Actor, upstream_id: int) -> Upstream:
+    organisation_id = require_set_up(actor)
+    row = Upstream.objects.select_for_update().filter(pk=upstream_id, organisation_id=organisation_id).first()
+    if row is None:
+        raise NotHere
+    return row
+
+
+def driver_named(name: str) -> Driver:
+    if name not in registry.names():
+        raise BadInput("Choose one of the kinds offered.", field="driver")
+    return registry.load(name)
+
+
+def split_secrets(values: Values) -> tuple[dict[str, object], dict[str, Secret]]:
+    """Plain values for the JSON column, secrets for the vault."""
+    plain = {name: value for name, value in values.items() if not isinstance(value, Secret)}
+    secrets = {name: value for name, value in values.items() if isinstance(value, Secret)}
+    return {n: list(v) if isinstance(v, tuple) else v for n, v in plain.items()}, secrets
+
+
+def parse_or_refuse(
+    fields: tuple[SettingField, ...], raw: Mapping[str, str], kept: Mapping[str, Secret]
+) -> Values:
+    values, errors = forms.parse(fields, raw, kept=kept)
+    if errors:
+        raise BadSettings(errors)
+    return values
+
+
+@transaction.atomic
+def create_upstream(actor: Actor, *, driver: str, name: str, values: Mapping[str, str]) -> Upstream:
+    """``values`` are raw form texts by field name. The new upstream observes only until staff arm it."""
+    organisation_id = require_set_up(actor)
+    declared = driver_named(driver)
+    parsed = parse_or_refuse(declared.settings, values, {})
+    row = Upstream(organisation_id=organisation_id, driver=driver, name=_name(name))
+    _apply(row, declared, parsed)
+    _save(row)
+    record.write(actor, "upstream.created", ("upstream", row.pk), target_label=row.name)
+    ask_test(actor, row.pk)
+    ask_sync(actor, row.pk)
+    return row
+
+
+@transaction.atomic
+def update_upstream(actor: Actor, upstream_id: int, *, name: str, values: Mapping[str, str]) -> Upstream:
+    """An empty secret keeps the old one, unless the endpoint changed: secrets belong to the host they were given for."""
+    row = locked_upstream(actor, upstream_id)
+    declared = registry.load(row.driver)
+    kept = vault.unseal(row.sealed_secrets, row="upstream")
+    if declared.endpoint_field and values.get(declared.endpoint_field, "") != row.endpoint:
+        kept = {}
+    parsed = parse_or_refuse(declared.settings, values, kept)
+    row.name = _name(name)
+    _apply(row, declared, parsed)
+    row.failing_since, row.failure_code, row.failure_text = None, "", ""
+    _save(row)
+    record.write(actor, "upstream.changed", ("upstream", row.pk), target_label=row.name)
+    ask_test(actor, row.pk)
+    ask_sync(actor, row.pk)
+    return row
+
+
+@transaction.atomic
+def delete_upstream(actor: Actor, upstream_id: int) -> None:
+    row = locked_upstream(actor, upstream_id)
+    if Server.objects.filter(upstream=row).exists():
+        raise WrongState(
+            "Servers are known through it. An upstream can be deleted only before its first server."
+        )
+    label = row.name
+    row.delete()
+    record.write(actor, "upstream.deleted", ("upstream", upstream_id), target_label=label)
+
+
+@transaction.atomic
+def arm(actor: Actor, upstream_id: int) -> None:
+    """From now on operations are sent. Needs a connection that was tested and found fine."""
+    row = locked_upstream(actor, upstream_id)
+    if row.tested_at is None or not all(fine for _, fine, _ in row.test_report):
+        raise WrongState(
+            "Test the connection first; it is armed only after a test in which everything was fine."
+        )
+    row.armed = True
+    row.save(update_fields=["armed"])
+    record.write(actor, "upstream.armed", ("upstream", row.pk), target_label=row.name)
+
+
+@transaction.atomic
+def disarm(actor: Actor, upstream_id: int) -> None:
+    row = locked_upstream(actor, upstream_id)
+    row.armed = False
+    row.save(update_fields=["armed"])
+    record.write(actor, "upstream.disarmed", ("upstream", row.pk), target_label=row.name)
+
+
+@transaction.atomic
+def pin_certificate(actor: Actor, upstream_id: int, fingerprint: str) -> None:
+    """Staff confirm the certificate that the last test saw; only that very certificate is accepted from now on."""
+    row = locked_upstream(actor, upstream_id)
+    if not fingerprint or fingerprint != row.test_fingerprint:
+        raise WrongState(
+            "The certificate has changed since it was shown. Test the connection again and compare."
+        )
+    row.settings = {**row.settings, "fingerprint": fingerprint}
+    row.save(update_fields=["settings"])
+    record.write(actor, "upstream.pinned", ("upstream", row.pk), target_label=row.name)
+    ask_test(actor, row.pk)
+
+
+@transaction.atomic
+def ask_test(actor: Actor, upstream_id: int) -> None:
+    """*Test connection*: the worker tries it, the result appears on the page."""
+    row = locked_upstream(actor, upstream_id)
+    row.test_asked_at = timezone.now()
+    row.save(update_fields=["test_asked_at"])
+    ring("fleet.test", key=f"test:{row.pk}", payload={"upstream_id": row.pk}, lane=lane_of(row.pk))
+
+
+@transaction.atomic
+def ask_sync(actor: Actor, upstream_id: int) -> None:
+    """*Refresh*: the worker reads the list of servers and then each of them."""
+    row = locked_upstream(actor, upstream_id)
+    row.sync_asked_at = timezone.now()
+    row.save(update_fields=["sync_asked_at"])
+    ring(
+        "fleet.sync",
+        key=f"sync:{row.pk}",
+        payload={"upstream_id": row.pk, "full": True},
+        lane=lane_of(row.pk),
+    )
+
+
+@transaction.atomic
+def reseal_secrets() -> int:
+    """Key rotation: every sealed text under the first key. Answers with how many were rewritten."""
+    count = 0
+    for model in (Upstream, Server):
+        for pk, sealed in model._default_manager.exclude(sealed_secrets="").values_list(
+            "pk", "sealed_secrets"
+        ):
+            model._default_manager.filter(pk=pk).update(sealed_secrets=vault.reseal(sealed))
+            count += 1
+    return count
+
+
+def _name(text: str) -> str:
+    name = text.strip()
+    if not name or len(name) > 80:
+        raise BadInput("A name of 1 to 80 signs is needed.", field="name")
+    return name
+
+
+def _apply(row: Upstream, driver: Driver, values: Values) -> None:
+    plain, secrets = split_secrets(values)
+    row.settings = plain
+    row.sealed_secrets = vault.seal(secrets, row="upstream")
+    row.endpoint = str(plain.get(driver.endpoint_field, "")) if driver.endpoint_field else ""
+    row.account = "/".join(str(plain.get(name, "")) for name in driver.account_fields)
+
+
+def _save(row: Upstream) -> None:
+    try:
+        with transaction.atomic():
+            row.save()
+    except IntegrityError as error:
+        raise WrongState(
+            "An upstream with this address and account is there already.", code="duplicate"
+        ) from error

@@ -1,0 +1,237 @@
+"""The only door to drivers. No web thread passes it (import-linter); jobs do.
+
+Reading: ``with reading(upstream_id) as upstream``. Acting: ``send(server_id, command, mark_sent=...)``, which opens the
+upstream, asks the machine who it is, lets the caller commit "sent", and only then sends. Above the door there are two
+outcomes besides success: :class:`NotSent` (certain that nothing happened) and :class:`Unsure` (it may have).
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+import structlog
+
+from doublehop.driver_kit import errors, registry
+from doublehop.driver_kit.contract import (
+    Identifier,
+    PowerState,
+    Proof,
+    Ticket,
+    TicketState,
+    TicketStatus,
+    Upstream,
+    Values,
+)
+from doublehop.driver_kit.contract import Server as OpenServer
+from doublehop.fleet import identity, vault
+from doublehop.fleet.actions import note_failure, note_success
+from doublehop.fleet.models import Server
+from doublehop.fleet.models import Upstream as UpstreamRow
+
+log = structlog.get_logger(__name__)
+
+
+class NotSent(Exception):
+    """Nothing happened at the machine. ``retry``: trying again may help. ``text`` is for staff."""
+
+    def __init__(
+        self, code: str, text: str, *, retry: bool = False, retry_at: datetime | None = None
+    ) -> None:
+        super().__init__(text)
+        self.code = code
+        self.text = text
+        self.retry = retry
+        self.retry_at = retry_at
+
+
+class Unsure(Exception):
+    """It may have happened. ``text`` is for staff."""
+
+    def __init__(self, code: str, text: str) -> None:
+        super().__init__(text)
+        self.code = code
+        self.text = text
+
+
+class Command(StrEnum):
+    """Every call that changes something at a machine."""
+
+    RESET_GRACEFUL = "reset_graceful"
+    RESET_HARD = "reset_hard"
+    POWER_ON = "power_on"
+    POWER_OFF_GRACEFUL = "power_off_graceful"
+    POWER_OFF_HARD = "power_off_hard"
+    PORT_OFF = "port_off"
+    PORT_ON = "port_on"
+    SUSPEND = "suspend"
+    UNSUSPEND = "unsuspend"
+
+
+_PART: dict[Command, str] = {
+    Command.RESET_GRACEFUL: "power",
+    Command.RESET_HARD: "power",
+    Command.POWER_ON: "power",
+    Command.POWER_OFF_GRACEFUL: "power",
+    Command.POWER_OFF_HARD: "power",
+    Command.PORT_OFF: "port",
+    Command.PORT_ON: "port",
+    Command.SUSPEND: "suspension",
+    Command.UNSUSPEND: "suspension",
+}
+_CALL: dict[Command, Callable[[Any, str], Ticket]] = {
+    Command.RESET_GRACEFUL: lambda power, _: power.reset(graceful=True),
+    Command.RESET_HARD: lambda power, _: power.reset(graceful=False),
+    Command.POWER_ON: lambda power, _: power.on(),
+    Command.POWER_OFF_GRACEFUL: lambda power, _: power.off(graceful=True),
+    Command.POWER_OFF_HARD: lambda power, _: power.off(graceful=False),
+    Command.PORT_OFF: lambda port, _: port.set_enabled(False),
+    Command.PORT_ON: lambda port, _: port.set_enabled(True),
+    Command.SUSPEND: lambda suspension, reason: suspension.suspend(reason),
+    Command.UNSUSPEND: lambda suspension, _: suspension.unsuspend(),
+}
+
+
+@contextmanager
+def reading(upstream_id: int, *, only: str | None = None) -> Iterator[Upstream]:
+    """An opened upstream for calls that change nothing. Driver errors pass through, after they were noted on the row.
+
+    ``only`` names the one external id that is of interest, so that a large rack need not open every secret.
+    """
+    row = UpstreamRow.objects.get(pk=upstream_id)
+    upstream = _open(row, only)
+    try:
+        yield upstream
+    except errors.UpstreamError as error:
+        # A single server that is unreachable or unknown says nothing about the whole upstream.
+        if isinstance(error, errors.CredentialsRejected):
+            note_failure(row.pk, error.code, error.text)
+        raise
+    finally:
+        upstream.close()
+
+
+def send(server_id: int, command: Command, *, mark_sent: Callable[[], None], reason: str = "") -> Ticket:
+    """Sends one mutating call, to the machine that was attached and to no other.
+
+    ``mark_sent`` runs after every check and directly before the call; it must commit, or raise to stop the sending.
+    Raises NotSent when certain that nothing happened, Unsure otherwise.
+    """
+    row = Server.objects.select_related("upstream").get(pk=server_id)
+    _guard(row)
+    upstream = _open_to_act(row)
+    try:
+        server = upstream.server(row.external_id)
+        part = _part(server, _PART[command])
+        _prove_identity(row, server)
+        mark_sent()
+        return _send(part, command, reason, row)
+    finally:
+        upstream.close()
+
+
+def follow_up(server_id: int, command: Command, ticket: Ticket) -> TicketStatus:
+    """How an accepted call stands. A failed question is PENDING: the caller has the deadline."""
+    row = Server.objects.select_related("upstream").get(pk=server_id)
+    try:
+        with reading(row.upstream_id, only=row.external_id) as upstream:
+            part: Any = _part(upstream.server(row.external_id), _PART[command])
+            status: TicketStatus = part.follow_up(ticket)
+            return status
+    except (errors.UpstreamError, NotSent) as error:
+        return TicketStatus(TicketState.PENDING, error.text)
+
+
+def read_power(server_id: int) -> PowerState | None:
+    """What the machine says now; None when it does not say. Raises driver errors."""
+    row = Server.objects.get(pk=server_id)
+    with reading(row.upstream_id, only=row.external_id) as upstream:
+        power = upstream.server(row.external_id).power
+        return power.state() if power is not None else None
+
+
+def read_port(server_id: int) -> bool | None:
+    row = Server.objects.get(pk=server_id)
+    with reading(row.upstream_id, only=row.external_id) as upstream:
+        port = upstream.server(row.external_id).port
+        return port.is_enabled() if port is not None else None
+
+
+def read_suspension(server_id: int) -> bool | None:
+    row = Server.objects.get(pk=server_id)
+    with reading(row.upstream_id, only=row.external_id) as upstream:
+        suspension = upstream.server(row.external_id).suspension
+        return suspension.is_suspended() if suspension is not None else None
+
+
+def _open(row: UpstreamRow, only: str | None = None) -> Upstream:
+    driver = registry.load(row.driver)
+    settings: Values = {**row.settings, **vault.unseal(row.sealed_secrets, row="upstream")}
+    servers: dict[str, Values] = {}
+    if driver.server_settings:
+        records = row.servers.all() if only is None else row.servers.filter(external_id=only)
+        for external_id, public, sealed in records.values_list("external_id", "settings", "sealed_secrets"):
+            servers[external_id] = {**public, **vault.unseal(sealed, row="server")}
+    return driver.open(settings, servers)
+
+
+def _guard(row: Server) -> None:
+    if not row.upstream.armed:
+        raise NotSent("observe_only", f"{row.upstream.name} is set to observe only; arm it to act")
+    if row.missing_since is not None:
+        raise NotSent("missing", f"{row.upstream.name} does not list {row.label} any more")
+
+
+def _open_to_act(row: Server) -> Upstream:
+    try:
+        return _open(row.upstream, row.external_id)
+    except (vault.VaultClosed, errors.UpstreamError) as error:
+        raise NotSent("settings", f"the settings of {row.upstream.name} cannot be used: {error}") from error
+
+
+def _part(server: OpenServer, name: str) -> object:
+    part: object = getattr(server, name)
+    if part is None:
+        raise NotSent("not_offered", "this machine does not offer that")
+    return part
+
+
+def _prove_identity(row: Server, server: OpenServer) -> None:
+    try:
+        seen = server.identify()
+    except errors.UpstreamError as error:
+        raise _not_sent(error) from error
+    recorded = row.recorded_identity or identity.record(row.external_id, row.primary_address, _last_seen(row))
+    verdict = identity.compare(recorded, row.external_id, row.primary_address, seen)
+    if not verdict.same:
+        log.error("wrong machine", server=row.pk, verdict=verdict.sentence)
+        raise NotSent("wrong_machine", f"not the machine that was attached: {verdict.sentence}")
+
+
+def _last_seen(row: Server) -> list[Identifier]:
+    return [Identifier(kind, value, Proof(proof)) for kind, value, proof in row.identifiers]
+
+
+def _send(part: object, command: Command, reason: str, row: Server) -> Ticket:
+    try:
+        ticket = _CALL[command](part, reason)
+    except errors.UpstreamError as error:
+        if isinstance(error, errors.CredentialsRejected):
+            note_failure(row.upstream_id, error.code, error.text)
+        if error.sent:
+            raise Unsure(error.code, error.text) from error
+        raise _not_sent(error) from error
+    except Exception as error:
+        log.exception("a driver broke its contract", server=row.pk, command=command)
+        raise Unsure("driver_fault", f"our own code failed after sending: {type(error).__name__}") from error
+    note_success(row.upstream_id)
+    return ticket
+
+
+def _not_sent(error: errors.UpstreamError) -> NotSent:
+    if isinstance(error, errors.Busy):
+        return NotSent(error.code, error.text, retry=True, retry_at=error.retry_at)
+    # An answer that makes no sense to a question that changes nothing: asking again is safe.
+    retry = isinstance(error, errors.Unreachable | errors.BadAnswer)
+    return NotSent(error.code, error.text, retry=retry)

@@ -1,0 +1,50 @@
+"""Is this still the machine that was attached? A hostname is never proof."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from doublehop.driver_kit.contract import Identifier, Proof
+
+Recorded = dict[str, object]
+"""{"external_id": str, "primary_address": str, "identifiers": [[kind, value, proof], ...]}"""
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """``same`` only when proven. ``sentence`` is for staff: what was recorded and what was seen."""
+
+    same: bool
+    weak: bool
+    sentence: str
+
+
+def record(external_id: str, primary_address: str, seen: Sequence[Identifier]) -> Recorded:
+    return {
+        "external_id": external_id,
+        "primary_address": primary_address,
+        "identifiers": [[i.kind, i.value, i.proof.value] for i in sorted(seen)],
+    }
+
+
+def compare(
+    recorded: Recorded, external_id: str, primary_address: str, seen: Sequence[Identifier]
+) -> Verdict:
+    """All strong identifiers recorded at attach must be seen again; without strong ones, external id and address."""
+    if recorded["external_id"] != external_id:
+        return Verdict(False, False, f"attached as {recorded['external_id']}, now listed as {external_id}")
+    seen_pairs = {(i.kind, i.value) for i in seen}
+    rows: list[list[str]] = recorded["identifiers"]  # type: ignore[assignment]
+    strong = [(kind, value) for kind, value, proof in rows if proof == Proof.STRONG]
+    if strong:
+        missing = [f"{kind} {value}" for kind, value in strong if (kind, value) not in seen_pairs]
+        if missing:
+            found = ", ".join(f"{i.kind} {i.value}" for i in sorted(seen)) or "nothing"
+            return Verdict(False, False, f"recorded {', '.join(missing)}; the machine now shows {found}")
+        return Verdict(True, False, "matches " + ", ".join(f"{kind} {value}" for kind, value in strong))
+    if recorded["primary_address"] != primary_address:
+        return Verdict(
+            False,
+            True,
+            f"main address was {recorded['primary_address'] or 'none'}, is {primary_address or 'none'}",
+        )
+    return Verdict(True, True, f"only external id {external_id} and main address could be compared")

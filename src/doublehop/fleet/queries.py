@@ -1,0 +1,182 @@
+"""All reads of fleet. Each begins with the actor; what is not theirs is not there."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from django.db.models import Exists, OuterRef, Q, QuerySet
+
+from doublehop.driver_kit import registry
+from doublehop.driver_kit.contract import SettingField
+from doublehop.fleet.models import (
+    Address,
+    Allocation,
+    Hold,
+    IdentifierRow,
+    Permission,
+    Port,
+    Server,
+    ServerGroup,
+    Upstream,
+)
+from doublehop.fleet.permissions import visible_to as servers_visible_to
+from doublehop.organisations.actor import Actor
+from doublehop.organisations.refusals import NotHere
+
+__all__ = ["servers_visible_to"]
+
+
+@dataclass(frozen=True)
+class DriverCard:
+    """What a form for a new upstream needs: never a driver itself."""
+
+    name: str
+    label: str
+    settings: tuple[SettingField, ...]
+    server_settings: tuple[SettingField, ...]
+
+
+def drivers_offered() -> tuple[DriverCard, ...]:
+    return tuple(driver_card(name) for name in registry.names())
+
+
+def driver_card(name: str) -> DriverCard:
+    driver = registry.load(name)
+    return DriverCard(driver.name, driver.label, driver.settings, driver.server_settings)
+
+
+def server(actor: Actor, server_id: int) -> Server:
+    row = servers_visible_to(actor).filter(pk=server_id).first()
+    if row is None:
+        raise NotHere
+    return row
+
+
+def upstreams_visible_to(actor: Actor) -> QuerySet[Upstream]:
+    """Only the owner's staff know of an upstream; a reseller sees the servers and not where they come from."""
+    if actor.is_system:
+        return Upstream.objects.all()
+    if not actor.is_staff:
+        return Upstream.objects.none()
+    return Upstream.objects.filter(organisation_id=actor.organisation_id)
+
+
+def upstream(actor: Actor, upstream_id: int) -> Upstream:
+    row = upstreams_visible_to(actor).filter(pk=upstream_id).first()
+    if row is None:
+        raise NotHere
+    return row
+
+
+def owns(actor: Actor, row: Server) -> bool:
+    """Whether the actor's organisation owns the upstream of a server, and so may know its name."""
+    return actor.is_system or (actor.is_staff and row.upstream.organisation_id == actor.organisation_id)
+
+
+def sellable_servers(actor: Actor) -> QuerySet[Server]:
+    """The servers that the actor's organisation may put into its services: its own or received, and not passed on."""
+    mine = servers_visible_to(actor)
+    if actor.is_system:
+        return mine
+    opened = Allocation.objects.filter(server=OuterRef("pk"), until__isnull=True)
+    received = opened.filter(receiver_id=actor.organisation_id)
+    passed_on = opened.filter(giver_id=actor.organisation_id)
+    return mine.filter(Q(upstream__organisation_id=actor.organisation_id) | Exists(received)).exclude(
+        Exists(passed_on)
+    )
+
+
+def free_servers(actor: Actor) -> QuerySet[Server]:
+    """Sellable, listed, and not attached to any service."""
+    return (
+        sellable_servers(actor)
+        .filter(recorded_identity__isnull=True, missing_since__isnull=True)
+        .order_by("label", "pk")
+    )
+
+
+def chain_of(row: Server) -> list[int]:
+    """The organisations a server passed through, from its owner down: they may all read what is done to it."""
+    chain = [row.upstream.organisation_id]
+    passed = dict(
+        Allocation.objects.filter(server=row, until__isnull=True).values_list("giver_id", "receiver_id")
+    )
+    while chain[-1] in passed:
+        chain.append(passed[chain[-1]])
+    return chain
+
+
+def addresses_of(actor: Actor, server_id: int) -> QuerySet[Address]:
+    row = server(actor, server_id)
+    return Address.objects.filter(server=row).order_by("-primary", "pk")
+
+
+def ports_of(actor: Actor, server_id: int) -> QuerySet[Port]:
+    row = server(actor, server_id)
+    return Port.objects.filter(server=row)
+
+
+def identifiers_of(actor: Actor, server_id: int) -> QuerySet[IdentifierRow]:
+    row = server(actor, server_id)
+    return IdentifierRow.objects.filter(server=row).order_by("kind", "value")
+
+
+def permissions_on(actor: Actor, server_id: int) -> QuerySet[Permission]:
+    """Given by the actor's organisation, for the staff page of a server."""
+    row = server(actor, server_id)
+    rows = Permission.objects.filter(server=row).select_related("organisation", "client", "given_by")
+    return rows.filter(given_by_id=actor.organisation_id).order_by("-since")
+
+
+def holds_on(actor: Actor, server_id: int) -> QuerySet[Hold]:
+    """Open holds. Reasons of an organisation above are for its own staff: faces show only ``client_text`` of those."""
+    row = server(actor, server_id)
+    return (
+        Hold.objects.filter(server=row, lifted_at__isnull=True)
+        .select_related("organisation")
+        .order_by("since")
+    )
+
+
+def open_holds(server_ids: Iterable[int]) -> QuerySet[Hold]:
+    """For rooms above, which have checked who asks."""
+    return Hold.objects.filter(server_id__in=server_ids, lifted_at__isnull=True).order_by("since")
+
+
+def allocations_visible_to(actor: Actor) -> QuerySet[Allocation]:
+    rows = Allocation.objects.select_related("server", "giver", "receiver").order_by("-since")
+    if actor.is_system:
+        return rows
+    if not actor.is_staff:
+        return rows.none()
+    return rows.filter(Q(giver_id=actor.organisation_id) | Q(receiver_id=actor.organisation_id))
+
+
+def server_groups_visible_to(actor: Actor) -> QuerySet[ServerGroup]:
+    if actor.is_system:
+        return ServerGroup.objects.all()
+    if not actor.is_staff:
+        return ServerGroup.objects.none()
+    return ServerGroup.objects.filter(organisation_id=actor.organisation_id).order_by("name")
+
+
+def permission_windows(actor: Actor, server_id: int) -> Sequence[tuple[datetime, datetime | None]]:
+    """When the actor may see the bandwidth of a server: its owner always, others while it was theirs."""
+    row = server(actor, server_id)
+    if owns(actor, row):
+        return [(datetime.min.replace(tzinfo=UTC), None)]
+    rows = Permission.objects.filter(server=row).order_by("since")
+    if actor.client_id is not None:
+        mine = rows.filter(client_id=actor.client_id)
+    else:
+        mine = rows.filter(organisation_id=actor.organisation_id)
+    return [
+        (since, until)
+        for since, until, rights in mine.values_list("since", "until", "rights")
+        if "bandwidth" in rights
+    ]
+
+
+def stored_settings(actor: Actor, upstream_id: int) -> dict[str, object]:
+    """The plain settings for a form; secrets never leave the vault."""
+    return dict(upstream(actor, upstream_id).settings)

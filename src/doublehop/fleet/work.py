@@ -1,0 +1,135 @@
+"""What the worker does for fleet: tests connections, reads inventories and servers. Changes nothing at a machine."""
+
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Any
+
+import structlog
+from django.utils import timezone
+
+from doublehop.driver_kit import errors
+from doublehop.driver_kit.contract import ConnectionReport, Upstream, capabilities_of
+from doublehop.driver_kit.contract import Server as OpenServer
+from doublehop.fleet import actions, door, vault
+from doublehop.fleet.actions.readings import InventoryLine, Reading
+from doublehop.fleet.actions.servers import ring_refresh
+from doublehop.fleet.actions.upstreams import lane_of
+from doublehop.fleet.models import Server
+from doublehop.fleet.models import Upstream as UpstreamRow
+from doublehop.jobs.actions import ring
+from doublehop.jobs.engine import JobFunction, Periodic
+
+log = structlog.get_logger(__name__)
+
+STATE_EVERY_SECONDS = 300
+"""How often every server's state is read when nobody looks."""
+WATCHED_EVERY_SECONDS = 3
+REFUSED_LOGIN_PAUSE = timedelta(minutes=10)
+"""After a refused login nobody asks again by itself for so long: some upstreams lock out our address."""
+
+
+def try_connection(payload: Mapping[str, Any]) -> None:
+    upstream_id = int(payload["upstream_id"])
+    if not UpstreamRow.objects.filter(pk=upstream_id).exists():
+        return
+    try:
+        with door.reading(upstream_id) as upstream:
+            report = upstream.test_connection()
+    except (errors.UpstreamError, vault.VaultClosed) as error:
+        report = ConnectionReport(lines=(("Open the connection", False, str(error)),))
+    actions.store_test(upstream_id, report)
+
+
+def sync(payload: Mapping[str, Any]) -> None:
+    """Reads the list of servers; ``full`` also asks for a full look at each."""
+    upstream_id = int(payload["upstream_id"])
+    if not UpstreamRow.objects.filter(pk=upstream_id).exists():
+        return
+    try:
+        with door.reading(upstream_id) as upstream:
+            lines = _inventory(upstream)
+    except (errors.UpstreamError, vault.VaultClosed) as error:
+        actions.note_failure(upstream_id, getattr(error, "code", "vault_closed"), str(error))
+        return
+    for server_id in actions.store_inventory(upstream_id, lines):
+        ring_refresh(Server(pk=server_id, upstream_id=upstream_id), full=True)
+
+
+def _inventory(upstream: Upstream) -> list[InventoryLine]:
+    if upstream.inventory is None:
+        return []
+    counters = upstream.counters
+    return [
+        InventoryLine(
+            listed=listed,
+            capabilities=capabilities_of(upstream.server(listed.external_id)),
+            if_name=counters.port_of(listed.external_id) if counters is not None else None,
+        )
+        for listed in upstream.inventory.list()
+    ]
+
+
+def refresh(payload: Mapping[str, Any]) -> None:
+    """One look at one server: its state, or everything."""
+    row = Server.objects.filter(pk=int(payload["server_id"])).first()
+    if row is None:
+        return
+    try:
+        with door.reading(row.upstream_id, only=row.external_id) as upstream:
+            server = upstream.server(row.external_id)
+            reading = (
+                _look(server)
+                if payload["full"]
+                else Reading(power=server.power.state() if server.power else None)
+            )
+    except (errors.UpstreamError, vault.VaultClosed) as error:
+        actions.store_reading_failure(row.pk, str(error))
+        return
+    actions.store_reading(row.pk, reading)
+
+
+def _look(server: OpenServer) -> Reading:
+    return Reading(
+        power=server.power.state() if server.power else None,
+        health=server.health.read() if server.health else None,
+        username=server.credentials.read().username if server.credentials else None,
+        addresses=server.addresses.list() if server.addresses else None,
+        port_enabled=server.port.is_enabled() if server.port else None,
+        identifiers=server.identify(),
+    )
+
+
+def refresh_watched(payload: Mapping[str, Any]) -> None:
+    """Servers whose page is open now."""
+    now = timezone.now()
+    fresh = now - timedelta(seconds=WATCHED_EVERY_SECONDS - 0.5)
+    watched = Server.objects.filter(watched_until__gt=now).exclude(power_read_at__gt=fresh)
+    for row in watched.only("pk", "upstream_id"):
+        ring_refresh(row, full=False)
+
+
+def refresh_all(payload: Mapping[str, Any]) -> None:
+    """Every server's full state, spread over the interval; upstreams that refuse our login are left in peace."""
+    pause = timezone.now() - REFUSED_LOGIN_PAUSE
+    resting = UpstreamRow.objects.filter(failure_code="credentials_rejected", failing_since__gt=pause)
+    upstreams = UpstreamRow.objects.exclude(pk__in=resting.values("pk"))
+    for upstream in upstreams.only("pk"):
+        ring(
+            "fleet.sync",
+            key=f"sync:{upstream.pk}",
+            payload={"upstream_id": upstream.pk},
+            lane=lane_of(upstream.pk),
+        )
+
+
+JOBS: dict[str, JobFunction] = {
+    "fleet.test": try_connection,
+    "fleet.sync": sync,
+    "fleet.refresh": refresh,
+    "fleet.refresh_watched": refresh_watched,
+    "fleet.refresh_all": refresh_all,
+}
+PERIODIC = (
+    Periodic("fleet.refresh_watched", WATCHED_EVERY_SECONDS),
+    Periodic("fleet.refresh_all", STATE_EVERY_SECONDS),
+)

@@ -1,0 +1,36 @@
+"""All writes of services, split by noun."""
+
+from doublehop.services.actions.catalogue import (
+    create_product,
+    create_product_group,
+    create_suspend_policy,
+    update_product,
+)
+from doublehop.services.actions.operations import AlreadyOpen, cancel, request, settle
+from doublehop.services.actions.services import (
+    attach,
+    cancel_service,
+    create_service,
+    detach,
+    save_service,
+    swap,
+    terminate,
+)
+
+__all__ = [
+    "AlreadyOpen",
+    "attach",
+    "cancel",
+    "cancel_service",
+    "create_product",
+    "create_product_group",
+    "create_service",
+    "create_suspend_policy",
+    "detach",
+    "request",
+    "save_service",
+    "settle",
+    "swap",
+    "terminate",
+    "update_product",
+]

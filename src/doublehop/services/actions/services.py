@@ -1,0 +1,286 @@
+"""Services: ordered, attached, swapped, detached, ended. The same machine is never attached twice."""
+
+from datetime import timedelta
+
+from django.db import IntegrityError, transaction
+from django.db.models import Max
+from django.utils import timezone
+
+from doublehop.fleet import actions as fleet
+from doublehop.fleet.actions.servers import ring_refresh
+from doublehop.fleet.models import Server
+from doublehop.fleet.queries import chain_of, open_holds, sellable_servers
+from doublehop.organisations import record
+from doublehop.organisations.actor import Actor, Duty
+from doublehop.organisations.queries import clients_visible_to
+from doublehop.organisations.refusals import BadInput, NotAllowed, NotHere, WrongState
+from doublehop.services.lifecycle import OPEN_STATES, SERVICE_LIFE, ServiceStatus, ServiceVerb
+from doublehop.services.models import Operation, Product, Service
+
+FIRST_NUMBER = 3001
+
+
+def locked_service(actor: Actor, service_id: int) -> Service:
+    """A service of the actor's organisation, locked until the transaction ends."""
+    if not actor.is_staff:
+        raise NotHere
+    rows = Service.objects.select_for_update(of=("self",)).select_related("product", "client")
+    service = rows.filter(pk=service_id, organisation_id=actor.organisation_id).first()
+    if service is None:
+        raise NotHere
+    return service
+
+
+def _require(actor: Actor, duty: Duty) -> None:
+    if not actor.has(duty):
+        raise NotAllowed("Your role does not reach this. An owner or admin can do it.")
+
+
+def _move(service: Service, verb: ServiceVerb) -> None:
+    status = ServiceStatus(service.status)
+    if (status, verb) not in SERVICE_LIFE:
+        raise WrongState(f"{service} is {status.value}: it cannot be changed that way.")
+    service.status = SERVICE_LIFE[status, verb]
+
+
+@transaction.atomic
+def create_service(actor: Actor, *, client_id: int, product_id: int, hostname: str = "") -> Service:
+    """An order: pending until staff attach a server."""
+    _require(actor, Duty.SELL)
+    client = clients_visible_to(actor).filter(pk=client_id).first()
+    product = Product.objects.filter(pk=product_id, organisation_id=actor.organisation_id).first()
+    if client is None or product is None or not actor.is_staff:
+        raise NotHere
+    service = Service(
+        organisation_id=product.organisation_id,
+        client=client,
+        product=product,
+        hostname=_hostname(hostname),
+        price=product.price,
+        currency=product.currency,
+    )
+    for attempt in (1, 2, 3):
+        last = Service.objects.filter(organisation_id=product.organisation_id).aggregate(last=Max("number"))[
+            "last"
+        ]
+        service.number = (last or FIRST_NUMBER - 1) + 1
+        try:
+            with transaction.atomic():
+                service.save(force_insert=True)
+            break
+        except IntegrityError:
+            if attempt == 3:
+                raise
+    _write(actor, "service.ordered", service, sentence=f"{product.name} for {client.name}")
+    return service
+
+
+@transaction.atomic
+def attach(actor: Actor, service_id: int, server_id: int) -> Service:
+    """Gives the service its machine, remembers who the machine is, and permits the client."""
+    _require(actor, Duty.OPERATE)
+    service = locked_service(actor, service_id)
+    if service.server_id is not None:
+        if service.server_id == server_id:
+            return service
+        raise WrongState(f"{service} has a server already. Swap it instead.")
+    _move(service, ServiceVerb.ATTACH)
+    server = _take(actor, server_id)
+    _give(service, server)
+    _save(service)
+    _write(
+        actor, "service.attached", service, server=server, sentence=f"{server.label} to {service.client.name}"
+    )
+    ring_refresh(server, full=True)
+    return service
+
+
+@transaction.atomic
+def swap(actor: Actor, service_id: int, server_id: int) -> Service:
+    """Another machine for the same service: the old one is free at once, permissions end and begin with it."""
+    _require(actor, Duty.OPERATE)
+    service = locked_service(actor, service_id)
+    if service.server_id is None or service.server is None:
+        raise WrongState(f"{service} has no server yet. Attach one.")
+    if service.server_id == server_id:
+        return service
+    _move(service, ServiceVerb.SWAP)
+    old = service.server
+    _release(service, old)
+    server = _take(actor, server_id)
+    _give(service, server)
+    _save(service)
+    _write(
+        actor, "service.swapped", service, server=server, sentence=f"{old.label} replaced by {server.label}"
+    )
+    ring_refresh(server, full=True)
+    return service
+
+
+@transaction.atomic
+def detach(actor: Actor, service_id: int) -> Service:
+    """Takes the machine out of the service. The machine itself is not touched."""
+    _require(actor, Duty.OPERATE)
+    service = locked_service(actor, service_id)
+    if service.server is None:
+        raise WrongState(f"{service} has no server.")
+    _move(service, ServiceVerb.DETACH)
+    server = service.server
+    _release(service, server)
+    _save(service)
+    _write(
+        actor,
+        "service.detached",
+        service,
+        server=server,
+        sentence=f"{server.label} from {service.client.name}",
+    )
+    return service
+
+
+@transaction.atomic
+def terminate(actor: Actor, service_id: int, *, reason: str) -> Service:
+    """Ends the service: permissions end, the machine is free. Nothing is switched off and no disk is touched."""
+    _require(actor, Duty.SELL)
+    if not reason.strip():
+        raise BadInput("A reason is needed: it stands in the journal with your name.", field="reason")
+    service = locked_service(actor, service_id)
+    _move(service, ServiceVerb.TERMINATE)
+    server = service.server
+    if server is not None:
+        if server.protected:
+            raise WrongState(f"{server.label} is protected. Lift the protection first.", code="protected")
+        service.hostname = service.shown_hostname
+        _release(service, server)
+    service.ended_at = timezone.now()
+    _save(service)
+    _write(actor, "service.terminated", service, server=server, sentence=reason.strip()[:300])
+    return service
+
+
+@transaction.atomic
+def cancel_service(actor: Actor, service_id: int, *, reason: str = "") -> Service:
+    """Takes back an order that still waits."""
+    _require(actor, Duty.SELL)
+    service = locked_service(actor, service_id)
+    _move(service, ServiceVerb.CANCEL)
+    service.ended_at = timezone.now()
+    _save(service)
+    _write(actor, "service.cancelled", service, sentence=reason.strip()[:300])
+    return service
+
+
+@transaction.atomic
+def save_service(
+    actor: Actor, service_id: int, *, server_id: int | None, hostname: str, username: str
+) -> Service:
+    """*Save Changes* of the service page: attaches, swaps or detaches as the menu says, and keeps what staff typed.
+
+    An emptied hostname or username goes back to what the machine says.
+    """
+    _require(actor, Duty.OPERATE)
+    service = locked_service(actor, service_id)
+    before = (service.shown_hostname, service.shown_username)
+    if server_id != service.server_id:
+        if server_id is None:
+            service = detach(actor, service_id)
+        elif service.server_id is None:
+            service = attach(actor, service_id, server_id)
+        else:
+            service = swap(actor, service_id, server_id)
+    # What came back unchanged from the form was not typed: the server just chosen may fill it in.
+    if hostname.strip() != before[0]:
+        service.hostname = _hostname(hostname)
+    if username.strip() != before[1]:
+        service.username = _username(username)
+    service.saved_at, service.saved_by = timezone.now(), actor.label
+    service.save()
+    _write(actor, "service.saved", service, server=service.server)
+    return service
+
+
+def follow_holds(server_id: int) -> None:
+    """A service is suspended exactly while somebody holds its server."""
+    service = Service.objects.select_for_update(of=("self",)).filter(server_id=server_id).first()
+    if service is None:
+        return
+    held = open_holds([server_id]).exists()
+    if held and service.status == ServiceStatus.ACTIVE:
+        _move(service, ServiceVerb.SUSPEND)
+    elif not held and service.status == ServiceStatus.SUSPENDED:
+        _move(service, ServiceVerb.UNSUSPEND)
+    service.save(update_fields=["status"])
+
+
+def _take(actor: Actor, server_id: int) -> Server:
+    if not sellable_servers(actor).filter(pk=server_id).exists():
+        raise NotHere("This server is not yours to attach.")
+    if open_holds([server_id]).exists():
+        raise WrongState(
+            "This server is still suspended from its last service. Unsuspend it first.", code="held"
+        )
+    return fleet.record_identity(actor, server_id)
+
+
+def _give(service: Service, server: Server) -> None:
+    service.server = server
+    service.activated_at = service.activated_at or timezone.now()
+    service.next_due_on = service.next_due_on or (timezone.now() + timedelta(days=30)).date()
+    fleet.permit_client(
+        server,
+        organisation_id=service.organisation_id,
+        client_id=service.client_id,
+        rights=service.product.client_rights,
+    )
+
+
+def _release(service: Service, server: Server) -> None:
+    if Operation.objects.filter(server=server, state__in=OPEN_STATES).exists():
+        raise WrongState(
+            f"An operation is running on {server.label}. Wait for it to end.", code="operation_open"
+        )
+    fleet.revoke_client(server.pk, service.client_id)
+    fleet.forget_identity(server.pk)
+    service.server = None
+
+
+def _save(service: Service) -> None:
+    try:
+        with transaction.atomic():
+            service.save()
+    except IntegrityError as error:
+        raise WrongState(
+            "This server is attached to another service already.", code="already_attached"
+        ) from error
+
+
+def _hostname(text: str) -> str:
+    name = text.strip().lower().rstrip(".")
+    labels = name.split(".")
+    legal = all(label and len(label) <= 63 and label.replace("-", "").isalnum() for label in labels)
+    if name and (len(name) > 253 or not name.isascii() or not legal):
+        raise BadInput("Write a host name such as web1.example.org.", field="hostname")
+    return name
+
+
+def _username(text: str) -> str:
+    name = text.strip()
+    if len(name) > 64 or any(not sign.isprintable() for sign in name):
+        raise BadInput("A username has at most 64 printable signs.", field="username")
+    return name
+
+
+def _write(
+    actor: Actor, verb: str, service: Service, *, server: Server | None = None, sentence: str = ""
+) -> None:
+    record.write(
+        actor,
+        verb,
+        ("service", service.pk),
+        target_label=str(service),
+        sentence=sentence,
+        service_id=service.pk,
+        client_id=service.client_id,
+        server_id=server.pk if server else None,
+        also=chain_of(server) if server else [],
+    )

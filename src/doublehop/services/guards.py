@@ -1,0 +1,126 @@
+"""What may be asked of a server now, and why not. Asked when a button is drawn, when it is pressed, and before sending."""
+
+from django.utils import timezone
+
+from doublehop.fleet.models import Hold, Server
+from doublehop.fleet.permissions import Right, rights_of
+from doublehop.fleet.queries import open_holds
+from doublehop.organisations.actor import Actor
+from doublehop.organisations.refusals import BadInput, NotAllowed, NotHere, NotOffered, Refusal, WrongState
+from doublehop.services.lifecycle import OPEN_STATES, OperationKind, OperationState, ServiceStatus
+from doublehop.services.models import Operation, Service
+from doublehop.services.wording import NAME
+
+POWER_KINDS = frozenset({OperationKind.REBOOT, OperationKind.POWER_ON, OperationKind.POWER_OFF})
+NEEDS: dict[OperationKind, tuple[Right, str | None]] = {
+    OperationKind.REBOOT: (Right.POWER, "power"),
+    OperationKind.POWER_ON: (Right.POWER, "power"),
+    OperationKind.POWER_OFF: (Right.POWER, "power"),
+    OperationKind.SUSPEND: (Right.SUSPEND, None),
+    OperationKind.UNSUSPEND: (Right.SUSPEND, None),
+    OperationKind.REFRESH_ADDRESSES: (Right.VIEW, "addresses"),
+}
+"""The right and the part that each kind needs."""
+
+
+class AlreadyOpen(WrongState):
+    """The same thing, or another that excludes it, is under way; ``operation`` is that one."""
+
+    default_code = "already_open"
+
+    def __init__(self, sentence: str, operation: Operation) -> None:
+        super().__init__(sentence)
+        self.operation = operation
+
+
+def why_not(
+    actor: Actor, kind: OperationKind, server: Server, service: Service | None, *, reason: str = ""
+) -> Refusal | None:
+    """None when it may be asked. The refusal's sentence is fit for whoever ``actor`` is."""
+    return (
+        _right(actor, kind, server)
+        or _life(actor, kind, server, service)
+        or _holds(actor, kind, server)
+        or _open(kind, server)
+        or _unknown(actor, kind, server, reason)
+    )
+
+
+def _right(actor: Actor, kind: OperationKind, server: Server) -> Refusal | None:
+    right, part = NEEDS[kind]
+    rights = rights_of(actor, server)
+    if Right.VIEW not in rights:
+        return NotHere()
+    if right not in rights:
+        return NotAllowed(f"{NAME[kind]}: your rights on this server do not reach this.")
+    if part is not None and part not in server.capabilities:
+        return NotOffered(f"{NAME[kind]}: this server does not offer it.")
+    return None
+
+
+def _life(actor: Actor, kind: OperationKind, server: Server, service: Service | None) -> Refusal | None:
+    if service is None:
+        return None if actor.is_staff else NotHere()
+    if service.server_id != server.pk:
+        return WrongState(f"{NAME[kind]}: this service has no server.", code="no_server")
+    if service.status not in {ServiceStatus.ACTIVE, ServiceStatus.SUSPENDED}:
+        return WrongState(f"{NAME[kind]}: this service is {service.status}.", code="service_ended")
+    if server.protected and kind in {OperationKind.SUSPEND, OperationKind.POWER_OFF}:
+        return WrongState(f"{NAME[kind]}: this server is protected.", code="protected")
+    return None
+
+
+def _holds(actor: Actor, kind: OperationKind, server: Server) -> Refusal | None:
+    holds = list(open_holds([server.pk]))
+    own = next((hold for hold in holds if hold.organisation_id == actor.organisation_id), None)
+    if kind in POWER_KINDS and holds:
+        return WrongState(f"{NAME[kind]}: this service is suspended.", code="suspended")
+    if kind is OperationKind.SUSPEND and own is not None:
+        return WrongState("Suspend: this service is suspended already.", code="already_suspended")
+    if kind is OperationKind.UNSUSPEND and own is None:
+        return WrongState(_not_yours_to_lift(holds), code="not_suspended")
+    return None
+
+
+def _not_yours_to_lift(holds: list[Hold]) -> str:
+    if holds:
+        return "Unsuspend: the suspension comes from a level above; only it can lift it."
+    return "Unsuspend: this service is not suspended."
+
+
+def _open(kind: OperationKind, server: Server) -> Refusal | None:
+    """One power operation at a time; suspend and unsuspend overtake, and are each asked once."""
+    kinds = POWER_KINDS if kind in POWER_KINDS else {kind}
+    other = (
+        Operation.objects.filter(server=server, state__in=OPEN_STATES, kind__in=kinds).order_by("id").first()
+    )
+    if other is None:
+        return None
+    age = int((timezone.now() - other.asked_at).total_seconds())
+    same = "This" if other.kind == kind else "A"
+    sentence = (
+        f"{same} {NAME[other.kind].lower()} is already running, asked by {other.actor_label} {age} s ago."
+    )
+    return AlreadyOpen(sentence, other)
+
+
+def _unknown(actor: Actor, kind: OperationKind, server: Server, reason: str) -> Refusal | None:
+    if kind not in POWER_KINDS:
+        return None
+    last = Operation.objects.filter(server=server, state=OperationState.UNKNOWN).order_by("-id").first()
+    if last is None:
+        return None
+    if not actor.is_staff:
+        return WrongState(
+            f"We could not confirm the last {NAME[last.kind].lower()} yet. Our staff is looking at it. "
+            f"Reference {last.reference}.",
+            code="unknown_outcome",
+        )
+    if not reason.strip():
+        return BadInput(
+            f"{NAME[kind]}: the last {NAME[last.kind].lower()} ({last.reference}) has an unknown outcome; "
+            "a new one needs a reason.",
+            field="reason",
+            code="reason_needed",
+        )
+    return None

@@ -1,0 +1,141 @@
+"""What needs a person now. Everything else runs by itself."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.utils import timezone
+
+from doublehop.fleet.queries import servers_visible_to, upstreams_visible_to
+from doublehop.jobs.queries import worker_is_silent, worker_seen_at
+from doublehop.organisations.actor import Actor
+from doublehop.services.lifecycle import OperationKind, OperationState, ServiceStatus
+from doublehop.services.models import Operation, Service
+from doublehop.services.wording import NAME
+
+MOST_OF_A_KIND = 10
+
+
+@dataclass(frozen=True)
+class Need:
+    """One thing that waits for a person. ``kind`` tells faces where its button leads; ``target`` is its id or reference."""
+
+    kind: str
+    target: str
+    heading: str
+    detail: str
+    since: datetime
+    tone: str
+
+
+def needs_a_person(actor: Actor) -> list[Need]:
+    """Worst kinds first, oldest first within each kind."""
+    if not actor.is_staff:
+        return []
+    return [
+        *_silent_worker(),
+        *_unknown(actor),
+        *_failed_suspensions(actor),
+        *_upstreams(actor),
+        *_waiting_orders(actor),
+        *_missing(actor),
+    ]
+
+
+def _silent_worker() -> list[Need]:
+    if not worker_is_silent():
+        return []
+    seen = worker_seen_at()
+    text = "Nothing is read and nothing is sent until it runs again: doublehop worker."
+    return [Need("worker", "", "The worker does not run", text, seen or timezone.now(), "failed")]
+
+
+def _unknown(actor: Actor) -> list[Need]:
+    rows = Operation.objects.select_related("server", "client").filter(
+        organisation_id=actor.organisation_id, state=OperationState.UNKNOWN
+    )
+    return [
+        Need(
+            "operation",
+            row.reference,
+            f"{NAME[row.kind]} of {row.server.label} has an unknown outcome",
+            f"{row.staff_text} {row.client.name} waits." if row.client else row.staff_text,
+            row.asked_at,
+            "unknown",
+        )
+        for row in rows.order_by("id")[:MOST_OF_A_KIND]
+    ]
+
+
+def _failed_suspensions(actor: Actor) -> list[Need]:
+    """The newest word on a held server is a failed suspension: it is marked suspended, and still reachable."""
+    rows = Operation.objects.select_related("server").filter(
+        organisation_id=actor.organisation_id,
+        kind__in=(OperationKind.SUSPEND, OperationKind.UNSUSPEND),
+        state=OperationState.FAILED,
+        server__holds__lifted_at__isnull=True,
+        server__holds__organisation_id=actor.organisation_id,
+    )
+    return [
+        Need(
+            "operation",
+            row.reference,
+            f"{NAME[row.kind]} of {row.server.label} failed",
+            row.staff_text,
+            row.asked_at,
+            "failed",
+        )
+        for row in rows.order_by("id")[:MOST_OF_A_KIND]
+        if not Operation.objects.filter(
+            server=row.server, kind__in=("suspend", "unsuspend"), id__gt=row.pk
+        ).exists()
+    ]
+
+
+def _upstreams(actor: Actor) -> list[Need]:
+    needs = []
+    for row in upstreams_visible_to(actor).order_by("failing_since")[:100]:
+        if row.failing_since is not None:
+            refused = row.failure_code == "credentials_rejected"
+            heading = f"{row.name} refuses our login" if refused else f"{row.name} cannot be read"
+            needs.append(
+                Need("upstream", str(row.pk), heading, row.failure_text, row.failing_since, "failed")
+            )
+        elif not row.armed:
+            text = "Its servers are read; nothing is sent to them. Test the connection, then arm it."
+            needs.append(
+                Need("upstream", str(row.pk), f"{row.name} observes only", text, row.created_at, "off")
+            )
+    return needs[:MOST_OF_A_KIND]
+
+
+def _waiting_orders(actor: Actor) -> list[Need]:
+    rows = Service.objects.select_related("product", "client").filter(
+        organisation_id=actor.organisation_id, status=ServiceStatus.PENDING
+    )
+    return [
+        Need(
+            "service",
+            str(row.pk),
+            f"{row} waits for a server: {row.product.name} for {row.client.name}",
+            f"Server group: {row.product.server_group.name if row.product.server_group else 'None'}. Attach one by hand.",
+            row.created_at,
+            "working",
+        )
+        for row in rows.order_by("created_at")[:MOST_OF_A_KIND]
+    ]
+
+
+def _missing(actor: Actor) -> list[Need]:
+    rows = servers_visible_to(actor).filter(missing_since__isnull=False, recorded_identity__isnull=False)
+    return [
+        Need(
+            "server",
+            str(row.pk),
+            f"{row.label} is attached, and no longer listed",
+            "It keeps its last known state. Nothing is sent to it until it is listed again.",
+            row.missing_since,
+            "suspended",
+        )
+        for row in rows.order_by("missing_since")[:MOST_OF_A_KIND]
+        if row.missing_since is not None
+    ]

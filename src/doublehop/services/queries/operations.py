@@ -1,0 +1,99 @@
+"""Operations as staff and clients see them, and the history of a service."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.db.models import Q, QuerySet
+
+from doublehop.organisations.actor import Actor, ActorKind
+from doublehop.organisations.refusals import NotHere
+from doublehop.services import wording
+from doublehop.services.lifecycle import OPEN_STATES, OperationState
+from doublehop.services.models import Operation, Service, Step
+
+
+def operations_visible_to(actor: Actor) -> QuerySet[Operation]:
+    """Staff: asked within their organisation, or on machines of their own. Clients: on their services. Newest by id."""
+    rows = Operation.objects.select_related("server", "service", "client", "organisation")
+    if actor.is_system:
+        return rows
+    if actor.client_id is not None:
+        return rows.filter(client_id=actor.client_id)
+    if not actor.is_staff:
+        return rows.none()
+    ours = Q(organisation_id=actor.organisation_id) | Q(
+        server__upstream__organisation_id=actor.organisation_id
+    )
+    return rows.filter(ours)
+
+
+def operation(actor: Actor, reference: str) -> Operation:
+    row = operations_visible_to(actor).filter(reference=reference.strip().upper()).first()
+    if row is None:
+        raise NotHere
+    return row
+
+
+def steps_of(actor: Actor, row: Operation) -> Sequence[Step]:
+    """For staff only: steps speak of machines and providers."""
+    if not actor.is_staff and not actor.is_system:
+        raise NotHere
+    return list(row.steps.all())
+
+
+def last_operation(actor: Actor, server_id: int) -> Operation | None:
+    """The newest one that is open or undecided, else the newest of all: what a page shows under the state."""
+    rows = operations_visible_to(actor).filter(server_id=server_id).order_by("-id")
+    pressing = rows.filter(state__in=(*OPEN_STATES, OperationState.UNKNOWN)).first()
+    return pressing or rows.first()
+
+
+def asked_by(actor: Actor, row: Operation) -> str:
+    """A name where it is one's own house's, else only the organisation: staff of a provider do not learn client names."""
+    if actor.is_system or row.actor_kind == ActorKind.SYSTEM:
+        return row.actor_label if actor.is_system else "automatic"
+    if row.organisation_id == actor.organisation_id and row.actor_organisation_id == actor.organisation_id:
+        return row.actor_label
+    return row.organisation.name
+
+
+@dataclass(frozen=True)
+class HistoryLine:
+    """One line of *What was done*: fit for whoever ``actor`` is."""
+
+    reference: str
+    what: str
+    outcome: str
+    state: str
+    by: str
+    asked_at: datetime
+    settled_at: datetime | None
+
+
+def history(actor: Actor, row: Service, limit: int = 20) -> list[HistoryLine]:
+    """What was done to a service, newest first."""
+    rows = operations_visible_to(actor).filter(service=row).order_by("-id")[:limit]
+    lines = []
+    for item in rows:
+        outcome = wording.client_sentence(item)
+        if actor.is_staff:
+            outcome = item.staff_text or outcome
+        lines.append(
+            HistoryLine(
+                reference=item.reference,
+                what=wording.NAME[item.kind],
+                outcome=outcome,
+                state=item.state,
+                by=_by(actor, item),
+                asked_at=item.asked_at,
+                settled_at=item.settled_at,
+            )
+        )
+    return lines
+
+
+def _by(actor: Actor, item: Operation) -> str:
+    if actor.user_id is not None and item.actor_user_id == actor.user_id:
+        return f"You ({item.actor_label})"
+    return asked_by(actor, item)

@@ -1,0 +1,69 @@
+"""What a bulk action would do, exactly: every guard runs, nothing is sent."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from doublehop.organisations.actor import Actor
+from doublehop.services.actions.operations import suspend_ways
+from doublehop.services.guards import why_not
+from doublehop.services.lifecycle import OperationKind
+from doublehop.services.models import Service
+from doublehop.services.queries.services import services_visible_to
+
+EFFECT = {
+    "port": ("Network port off", "network gone, machine stays on"),
+    "upstream": ("Suspended at the provider", "as the provider does it"),
+    "power": ("Power off", "the machine stops; power on is refused"),
+    "notify": ("Marked as suspended only", "the machine stays online"),
+}
+_EFFECT_OF_KIND = {
+    OperationKind.REBOOT: ("Reboot", "away for 1 to 4 minutes"),
+    OperationKind.POWER_ON: ("Power on", ""),
+    OperationKind.POWER_OFF: ("Power off", "the machine stops"),
+    OperationKind.UNSUSPEND: ("What was taken away comes back", "only this suspension is lifted"),
+    OperationKind.REFRESH_ADDRESSES: ("Addresses are read again", "nothing is changed"),
+}
+MOST_AT_ONCE = 200
+
+
+@dataclass(frozen=True)
+class PreviewLine:
+    """``left_out`` is empty for what will be touched, else the reason why not."""
+
+    service: Service
+    effect: str
+    effect_detail: str
+    left_out: str = ""
+
+
+@dataclass(frozen=True)
+class Preview:
+    kind: OperationKind
+    will: tuple[PreviewLine, ...]
+    left_out: tuple[PreviewLine, ...]
+
+    @property
+    def clients(self) -> int:
+        return len({line.service.client_id for line in self.will})
+
+
+def preview(actor: Actor, kind: OperationKind, service_ids: Sequence[int]) -> Preview:
+    """Runs every guard for each chosen service of the actor. Foreign ids are simply not there."""
+    rows = services_visible_to(actor).select_related("server__upstream", "product__suspend_policy")
+    will: list[PreviewLine] = []
+    left: list[PreviewLine] = []
+    for row in rows.filter(pk__in=list(service_ids)[:MOST_AT_ONCE]).order_by("number"):
+        line = _line(actor, kind, row)
+        (left if line.left_out else will).append(line)
+    return Preview(kind, tuple(will), tuple(left))
+
+
+def _line(actor: Actor, kind: OperationKind, row: Service) -> PreviewLine:
+    if row.server is None:
+        return PreviewLine(row, "", "", "has no server yet")
+    refusal = why_not(actor, kind, row.server, row, reason="preview")
+    if refusal is not None:
+        return PreviewLine(row, "", "", refusal.sentence)
+    if kind is OperationKind.SUSPEND:
+        return PreviewLine(row, *EFFECT[suspend_ways(row.server, row)])
+    return PreviewLine(row, *_EFFECT_OF_KIND[kind])

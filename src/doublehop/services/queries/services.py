@@ -1,0 +1,141 @@
+"""Services as their staff and their clients see them."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.db.models import QuerySet
+
+from doublehop.fleet.models import Server
+from doublehop.fleet.queries import open_holds, servers_visible_to
+from doublehop.organisations.actor import Actor
+from doublehop.organisations.refusals import NotAllowed, NotHere, NotOffered
+from doublehop.services.actions.operations import suspend_ways
+from doublehop.services.guards import why_not
+from doublehop.services.lifecycle import OperationKind, ServiceStatus
+from doublehop.services.models import Operation, Service
+from doublehop.services.wording import NAME
+
+
+def services_visible_to(actor: Actor) -> QuerySet[Service]:
+    """Staff: their organisation's. Clients: their own. Unordered; lists order by ``number``."""
+    rows = Service.objects.select_related("product", "client", "server")
+    if actor.is_system:
+        return rows
+    if actor.client_id is not None:
+        return rows.filter(client_id=actor.client_id)
+    return rows.filter(organisation_id=actor.organisation_id) if actor.is_staff else rows.none()
+
+
+def service(actor: Actor, service_id: int) -> Service:
+    row = (
+        services_visible_to(actor)
+        .select_related("product__suspend_policy", "server__upstream")
+        .filter(pk=service_id)
+        .first()
+    )
+    if row is None:
+        raise NotHere
+    return row
+
+
+def service_of_server(actor: Actor, server_id: int) -> Service | None:
+    """The service of the actor's organisation that a server is attached to."""
+    return services_visible_to(actor).filter(server_id=server_id).first()
+
+
+@dataclass(frozen=True)
+class Button:
+    """An action as a page may draw it: ``why_not`` is empty when it may be pressed. Not offered ones are left out."""
+
+    kind: OperationKind
+    label: str
+    why_not: str = ""
+    blocking_reference: str = ""
+    needs_reason: bool = False
+
+
+BUTTONS = (
+    OperationKind.REBOOT,
+    OperationKind.POWER_ON,
+    OperationKind.POWER_OFF,
+    OperationKind.SUSPEND,
+    OperationKind.UNSUSPEND,
+    OperationKind.REFRESH_ADDRESSES,
+)
+
+
+def buttons(actor: Actor, row: Service) -> list[Button]:
+    """What may be pressed on a service now. Clients do not see what is not their right; staff see why."""
+    if row.server is None:
+        return []
+    return _draw(actor, row.server, row)
+
+
+def server_buttons(actor: Actor, row: Server) -> list[Button]:
+    """The same for a server as such: for the staff of its owner, and for machines without a service."""
+    return _draw(actor, row, None)
+
+
+def _draw(actor: Actor, server: Server, service_row: Service | None) -> list[Button]:
+    drawn = []
+    for kind in BUTTONS:
+        refusal = why_not(actor, kind, server, service_row)
+        if isinstance(refusal, NotOffered) or (
+            isinstance(refusal, NotAllowed | NotHere) and not actor.is_staff
+        ):
+            continue
+        needs_reason = refusal is not None and refusal.code == "reason_needed"
+        open_one: Operation | None = getattr(refusal, "operation", None)
+        drawn.append(
+            Button(
+                kind=kind,
+                label=NAME[kind],
+                why_not="" if refusal is None or needs_reason else refusal.sentence,
+                blocking_reference=open_one.reference if open_one else "",
+                needs_reason=needs_reason or kind is OperationKind.SUSPEND,
+            )
+        )
+    return drawn
+
+
+@dataclass(frozen=True)
+class SuspensionNotice:
+    """Why a service is suspended. ``reason`` and ``set_by`` are for the staff who set it, and empty for everybody else."""
+
+    since: datetime
+    client_text: str
+    cause: str
+    way: str
+    own: bool
+    reason: str = ""
+    set_by: str = ""
+
+
+def suspension_of(actor: Actor, row: Service) -> SuspensionNotice | None:
+    """The first hold on the service's server, cut to what the actor may know."""
+    if row.server is None or row.status not in {ServiceStatus.SUSPENDED, ServiceStatus.ACTIVE}:
+        return None
+    holds = list(open_holds([row.server.pk]))
+    if not holds:
+        return None
+    own = next((hold for hold in holds if hold.organisation_id == row.organisation_id), None)
+    hold = own or holds[0]
+    staff_view = actor.is_staff and hold.organisation_id == actor.organisation_id
+    return SuspensionNotice(
+        since=hold.since,
+        client_text=hold.client_text
+        if own
+        else "This service is suspended. Ask our staff, and a person looks at it.",
+        cause=hold.cause,
+        way=suspend_ways(row.server, row),
+        own=own is not None,
+        reason=hold.reason if staff_view else "",
+        set_by=hold.set_by if staff_view else "",
+    )
+
+
+def server_of(actor: Actor, row: Service) -> Server | None:
+    """The attached server with what was last read, if the actor may see it."""
+    if row.server_id is None:
+        return None
+    return servers_visible_to(actor).filter(pk=row.server_id).first()

@@ -1,0 +1,83 @@
+"""What operations are called and what people read about them. Staff read causes; clients never do."""
+
+from doublehop.services.lifecycle import OperationKind, OperationState, StepKind, StepState
+from doublehop.services.models import Operation, Step
+
+NAME: dict[str, str] = {
+    OperationKind.REBOOT: "Reboot",
+    OperationKind.POWER_ON: "Power on",
+    OperationKind.POWER_OFF: "Power off",
+    OperationKind.SUSPEND: "Suspend",
+    OperationKind.UNSUSPEND: "Unsuspend",
+    OperationKind.REFRESH_ADDRESSES: "Get Server IP",
+}
+STEP_NAME: dict[str, str] = {
+    StepKind.RESET: "Send the reboot, once",
+    StepKind.POWER_ON: "Switch the power on",
+    StepKind.POWER_OFF: "Switch the power off",
+    StepKind.PORT_OFF: "Switch the network port off",
+    StepKind.PORT_ON: "Switch the network port on",
+    StepKind.UPSTREAM_SUSPEND: "Suspend it at the provider",
+    StepKind.UPSTREAM_UNSUSPEND: "Unsuspend it at the provider",
+    StepKind.WITHDRAW_POWER: "Refuse power on while it is suspended",
+    StepKind.RESTORE_POWER: "Allow power on again",
+    StepKind.AWAIT_ON: "See the machine on again",
+    StepKind.READ_ADDRESSES: "Read the addresses",
+}
+_CLIENT: dict[tuple[str, str], str] = {
+    (OperationKind.REBOOT, OperationState.QUEUED): "Reboot asked for. It is sent in a moment.",
+    (OperationKind.REBOOT, OperationState.RUNNING): "Restarting. Usually back within 1 to 4 minutes.",
+    (OperationKind.REBOOT, OperationState.DONE): "Rebooted: the machine is on.",
+    (OperationKind.POWER_ON, OperationState.RUNNING): "Switching on. Usually done within 1 minute.",
+    (OperationKind.POWER_ON, OperationState.DONE): "Switched on.",
+    (OperationKind.POWER_OFF, OperationState.RUNNING): "Switching off. Usually done within 2 minutes.",
+    (OperationKind.POWER_OFF, OperationState.DONE): "Switched off.",
+    (OperationKind.SUSPEND, OperationState.DONE): "Suspended.",
+    (OperationKind.UNSUSPEND, OperationState.RUNNING): "Coming back. Usually done within 5 minutes.",
+    (OperationKind.UNSUSPEND, OperationState.DONE): "No longer suspended.",
+    (OperationKind.REFRESH_ADDRESSES, OperationState.DONE): "Addresses read.",
+}
+_CLIENT_STATE: dict[str, str] = {
+    OperationState.QUEUED: "Asked for. It starts in a moment.",
+    OperationState.RUNNING: "Running.",
+    OperationState.DONE: "Done.",
+    OperationState.CANCELLED: "Taken back before anything was sent.",
+}
+
+
+def name_of(operation: Operation) -> str:
+    """ "Reboot, asked of the system" / "Reboot, cut and restart": what staff read."""
+    name = NAME[operation.kind]
+    if operation.kind == OperationKind.REBOOT:
+        return f"{name}, {'asked of the system' if operation.graceful else 'cut and restart'}"
+    if operation.kind == OperationKind.POWER_OFF:
+        return f"{name}, {'asked of the system' if operation.graceful else 'cut'}"
+    return name
+
+
+def client_sentence(operation: Operation) -> str:
+    """Neutral: how it stands and, where staff must act, the reference. Never a cause from beyond the brand."""
+    thing = NAME[operation.kind].lower()
+    if operation.state == OperationState.UNKNOWN:
+        return (
+            f"We could not confirm your {thing}. Our staff is looking at it; please do not start another one. "
+            f"Reference {operation.reference}."
+        )
+    if operation.state == OperationState.FAILED:
+        if operation.failure_code == "suspended":
+            return f"The {thing} was not sent: this service is suspended."
+        return f"The {thing} was not done; nothing was changed. You may ask again, or tell us reference {operation.reference}."
+    if operation.state == OperationState.DONE and operation.settled_by:
+        return f"The {thing} was confirmed by our staff."
+    return _CLIENT.get((operation.kind, operation.state)) or _CLIENT_STATE[operation.state]
+
+
+def step_sentence(step: Step) -> str:
+    """What staff read below a step that is not begun or runs."""
+    if step.note:
+        return step.note
+    if step.state == StepState.PENDING:
+        return "Not started"
+    if step.state == StepState.SENT:
+        return "Sent, waiting for the machine"
+    return ""
