@@ -1,0 +1,253 @@
+"""Asked once, sent once, said honestly."""
+
+from datetime import timedelta
+from uuid import uuid4
+
+import pytest
+from django.utils import timezone
+from tests.stage import ask, run_all_jobs, run_jobs
+
+from doublehop.driver_kit.conformance.world import Fault
+from doublehop.driver_kit.contract import PowerState
+from doublehop.fleet.actions import allocate, disarm
+from doublehop.fleet.models import Hold
+from doublehop.jobs.models import Job
+from doublehop.journal.models import Entry
+from doublehop.organisations.refusals import BadInput, NotHere, WrongState
+from doublehop.services import actions
+from doublehop.services.lifecycle import OperationKind, OperationState
+from doublehop.services.models import Operation
+from doublehop.services.queries import buttons, history, needs_a_person
+from doublehop.services.work import sweep
+
+
+def effects(house, external_id="web"):
+    return house.stage.place.effects(external_id)
+
+
+def fresh(operation):
+    return Operation.objects.get(pk=operation.pk)
+
+
+@pytest.fixture
+def no_waiting(monkeypatch):
+    """Right after a reset only a later reading counts; tests need not wait for it."""
+    monkeypatch.setattr("doublehop.services.work.EARLIEST_ON", timedelta(0))
+
+
+@pytest.mark.usefixtures("no_waiting")
+class TestReboot:
+    def test_a_reboot_reaches_the_machine_once_and_is_told(self, house):
+        operation = ask(house.cast.mara, OperationKind.REBOOT, house.service, graceful=False)
+        assert effects(house) == [], "nothing is sent by whoever asks"
+        run_all_jobs()
+        assert effects(house) == ["power.reset:hard"]
+        assert fresh(operation).state == OperationState.DONE
+        lines = history(house.cast.mara, house.service)
+        assert (lines[0].what, lines[0].outcome) == ("Reboot", "Rebooted: the machine is on.")
+        assert lines[0].by == "You (Mara Quill)"
+        results = list(
+            Entry.objects.filter(verb__startswith="operation.reboot").values_list("result", flat=True)
+        )
+        assert results == ["asked", "done"]
+
+    def test_the_same_key_is_the_same_operation(self, house):
+        key = str(uuid4())
+        first = ask(house.cast.rosa, OperationKind.REBOOT, house.service, idempotency_key=key)
+        assert ask(house.cast.rosa, OperationKind.REBOOT, house.service, idempotency_key=key) == first
+        run_all_jobs()
+        assert ask(house.cast.rosa, OperationKind.REBOOT, house.service, idempotency_key=key) == first
+        assert effects(house) == ["power.reset:graceful"]
+        with pytest.raises(WrongState) as refused:
+            ask(house.cast.rosa, OperationKind.REBOOT, house.service, idempotency_key=key, graceful=False)
+        assert refused.value.code == "key_reused"
+
+    def test_two_staff_at_once_are_one_reboot(self, house):
+        first = ask(house.cast.rosa, OperationKind.REBOOT, house.service)
+        with pytest.raises(actions.AlreadyOpen) as refused:
+            ask(house.cast.ivo, OperationKind.REBOOT, house.service)
+        assert refused.value.operation == first
+        assert "asked by Rosa Lind" in refused.value.sentence
+
+    def test_an_answer_that_was_lost_is_unknown_and_never_sent_again(self, house):
+        house.stage.place.fault(Fault.UNKNOWN_AFTER_ACTING, on="power.reset")
+        operation = ask(house.cast.mara, OperationKind.REBOOT, house.service)
+        run_all_jobs()
+        sweep({})
+        run_all_jobs()
+        assert fresh(operation).state == OperationState.UNKNOWN
+        assert effects(house) == ["power.reset:graceful"]
+        assert needs_a_person(house.cast.rosa)[1].target == operation.reference
+        with pytest.raises(WrongState, match=operation.reference):
+            ask(house.cast.mara, OperationKind.REBOOT, house.service)
+        with pytest.raises(BadInput):
+            ask(house.cast.rosa, OperationKind.REBOOT, house.service)
+        with pytest.raises(BadInput):
+            actions.settle(house.cast.rosa, operation.reference, happened=True, why=" ")
+        actions.settle(house.cast.rosa, operation.reference, happened=True, why="uptime 2 minutes")
+        assert fresh(operation).state == OperationState.DONE
+        assert history(house.cast.mara, house.service)[0].outcome == "The reboot was confirmed by our staff."
+
+    def test_a_worker_that_died_between_sending_and_answer_leaves_unknown(self, house, monkeypatch):
+        class Died(BaseException):
+            pass
+
+        def die(*args, **kwargs):
+            raise Died
+
+        monkeypatch.setattr("doublehop.fleet.door._send", die)
+        operation = ask(house.cast.mara, OperationKind.REBOOT, house.service)
+        with pytest.raises(Died):
+            run_jobs()
+        monkeypatch.undo()
+        Job.objects.update(claimed_at=None)
+        run_all_jobs()
+        assert fresh(operation).state == OperationState.UNKNOWN
+        assert effects(house) == []
+
+    def test_what_provably_was_not_sent_is_tried_again_and_then_given_up(self, house):
+        house.stage.place.fault(Fault.UNREACHABLE, on="identify", times=2)
+        operation = ask(house.cast.mara, OperationKind.REBOOT, house.service)
+        run_all_jobs()
+        assert fresh(operation).state == OperationState.DONE
+        assert effects(house) == ["power.reset:graceful"]
+        late = ask(house.cast.mara, OperationKind.REBOOT, house.service)
+        Operation.objects.filter(pk=late.pk).update(send_before=timezone.now() - timedelta(seconds=1))
+        run_all_jobs()
+        assert fresh(late).failure_code == "too_late"
+        assert effects(house) == ["power.reset:graceful"]
+
+    def test_another_machine_at_the_same_place_is_not_touched(self, house):
+        house.stage.place.fault(Fault.WRONG_IDENTITY, times=None)
+        operation = ask(house.cast.mara, OperationKind.REBOOT, house.service)
+        run_all_jobs()
+        assert fresh(operation).failure_code == "wrong_machine"
+        assert effects(house) == []
+
+    def test_an_upstream_that_only_observes_sends_nothing(self, house):
+        disarm(house.cast.ines, house.stage.upstream.pk)
+        operation = ask(house.cast.mara, OperationKind.REBOOT, house.service)
+        run_all_jobs()
+        assert fresh(operation).failure_code == "observe_only"
+        assert effects(house) == []
+        sentence = history(house.cast.mara, house.service)[0].outcome
+        assert "Rack" not in sentence
+        assert operation.reference in sentence
+
+
+class TestSuspend:
+    def test_the_port_goes_down_and_exactly_that_comes_back(self, house):
+        ask(house.cast.rosa, OperationKind.SUSPEND, house.service)
+        house.service.refresh_from_db()
+        assert house.service.status == "suspended"
+        run_all_jobs()
+        assert effects(house) == ["port.set_enabled:off"]
+        assert Hold.objects.get().effects == [{"way": "port", "was": True}]
+        undo = ask(house.cast.rosa, OperationKind.UNSUSPEND, house.service)
+        run_all_jobs()
+        house.service.refresh_from_db()
+        assert fresh(undo).state == OperationState.DONE
+        assert house.service.status == "active"
+        assert effects(house) == ["port.set_enabled:off", "port.set_enabled:on"]
+
+    def test_a_port_that_was_off_before_stays_off(self, house):
+        house.stage.place.machines["web"].port_enabled = False
+        ask(house.cast.rosa, OperationKind.SUSPEND, house.service)
+        run_all_jobs()
+        ask(house.cast.rosa, OperationKind.UNSUSPEND, house.service)
+        run_all_jobs()
+        assert effects(house) == []
+        assert house.stage.place.machines["web"].port_enabled is False
+
+    def test_without_a_port_the_power_goes_and_power_on_is_refused(self, house):
+        (bare,) = house.stage.machines("bare", parts=frozenset({"power", "addresses"}))
+        allocate(house.cast.ines, bare.pk, house.cast.alder.pk)
+        actions.detach(house.cast.rosa, house.service.pk)
+        service = actions.attach(house.cast.rosa, house.service.pk, bare.pk)
+        ask(house.cast.rosa, OperationKind.SUSPEND, service)
+        run_all_jobs()
+        assert house.stage.place.machines["bare"].power is PowerState.OFF
+        for actor in (house.cast.mara, house.cast.rosa):
+            with pytest.raises(WrongState) as refused:
+                ask(actor, OperationKind.POWER_ON, service)
+            assert refused.value.code == "suspended"
+        ask(house.cast.rosa, OperationKind.UNSUSPEND, service)
+        run_all_jobs()
+        assert house.stage.place.machines["bare"].power is PowerState.ON
+
+    def test_a_suspension_overtakes_a_reboot_that_waits(self, house):
+        reboot = ask(house.cast.mara, OperationKind.REBOOT, house.service)
+        ask(house.cast.rosa, OperationKind.SUSPEND, house.service)
+        run_all_jobs()
+        assert fresh(reboot).failure_code == "suspended"
+        assert effects(house) == ["port.set_enabled:off"]
+
+    def test_a_level_step_that_lied_is_found_out(self, house):
+        house.stage.place.fault(Fault.LIE, on="port.set_enabled", times=None)
+        operation = ask(house.cast.rosa, OperationKind.SUSPEND, house.service)
+        run_jobs()
+        Operation.objects.filter(pk=operation.pk).update(settle_before=timezone.now())
+        run_all_jobs()
+        assert fresh(operation).state == OperationState.FAILED
+        assert [need.kind for need in needs_a_person(house.cast.rosa) if need.target == operation.reference]
+
+    def test_a_reason_is_needed_and_once_is_enough(self, house):
+        with pytest.raises(BadInput):
+            ask(house.cast.rosa, OperationKind.SUSPEND, house.service, reason=" ")
+        ask(house.cast.rosa, OperationKind.SUSPEND, house.service)
+        with pytest.raises(WrongState):
+            ask(house.cast.rosa, OperationKind.SUSPEND, house.service)
+
+    def test_holds_of_two_levels_lift_one_by_one(self, house):
+        ask(house.cast.rosa, OperationKind.SUSPEND, house.service)
+        run_all_jobs()
+        actions.request(
+            house.cast.ines,
+            OperationKind.SUSPEND,
+            server_id=house.web.pk,
+            idempotency_key="abuse",
+            reason="spam",
+            cause="abuse",
+        )
+        run_all_jobs()
+        ask(house.cast.rosa, OperationKind.UNSUSPEND, house.service)
+        run_all_jobs()
+        house.service.refresh_from_db()
+        assert house.service.status == "suspended"
+        assert effects(house) == ["port.set_enabled:off"]
+        actions.request(
+            house.cast.ines, OperationKind.UNSUSPEND, server_id=house.web.pk, idempotency_key="over"
+        )
+        run_all_jobs()
+        house.service.refresh_from_db()
+        assert house.service.status == "active"
+        assert effects(house) == ["port.set_enabled:off", "port.set_enabled:on"]
+
+
+class TestWhoMay:
+    def test_strangers_find_nothing(self, house):
+        for stranger in (house.cast.lena, house.cast.tam):
+            with pytest.raises(NotHere):
+                ask(stranger, OperationKind.REBOOT, house.service)
+            with pytest.raises(NotHere):
+                actions.request(
+                    stranger, OperationKind.REBOOT, server_id=house.web.pk, idempotency_key=str(uuid4())
+                )
+
+    def test_a_client_may_not_suspend_and_does_not_see_the_button(self, house):
+        kinds = {button.kind for button in buttons(house.cast.mara, house.service)}
+        assert kinds == {
+            OperationKind.REBOOT,
+            OperationKind.POWER_ON,
+            OperationKind.POWER_OFF,
+            OperationKind.REFRESH_ADDRESSES,
+        }
+
+    def test_a_service_that_ended_cannot_be_acted_on(self, house):
+        actions.terminate(house.cast.rosa, house.service.pk, reason="left")
+        with pytest.raises(WrongState):
+            ask(house.cast.rosa, OperationKind.REBOOT, house.service)
+        with pytest.raises(NotHere):
+            actions.request(
+                house.cast.mara, OperationKind.REBOOT, server_id=house.web.pk, idempotency_key="x"
+            )
