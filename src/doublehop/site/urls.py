@@ -1,5 +1,11 @@
 """Where the faces are mounted."""
 
-from django.urls import URLPattern, URLResolver
+from django.urls import URLPattern, URLResolver, include, path
 
-urlpatterns: list[URLPattern | URLResolver] = []
+urlpatterns: list[URLPattern | URLResolver] = [
+    path("", include("doublehop.panels.urls")),
+]
+handler400 = "doublehop.panels.errors.bad_request"
+handler403 = "doublehop.panels.errors.forbidden"
+handler404 = "doublehop.panels.errors.not_found"
+handler500 = "doublehop.panels.errors.server_error"

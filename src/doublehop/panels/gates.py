@@ -1,0 +1,54 @@
+"""Who may enter which panel. A person of the wrong kind gets the same 404 as for a page that does not exist."""
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Concatenate, ParamSpec
+from urllib.parse import urlencode
+
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect
+
+from doublehop.organisations.actor import Actor
+from doublehop.organisations.refusals import NotHere
+
+P = ParamSpec("P")
+View = Callable[Concatenate[HttpRequest, P], HttpResponseBase]
+
+
+def actor_of(request: HttpRequest) -> Actor:
+    """The actor of a page behind a gate. Raises NotHere when nobody is signed in."""
+    actor = getattr(request, "actor", None)
+    if not isinstance(actor, Actor):
+        raise NotHere
+    return actor
+
+
+def _to_sign_in(request: HttpRequest) -> HttpResponse:
+    address = f"{settings.LOGIN_URL}?{urlencode({'next': request.get_full_path()})}"
+    if getattr(request, "htmx", False):
+        return HttpResponse(headers={"HX-Redirect": settings.LOGIN_URL})
+    return HttpResponseRedirect(address)
+
+
+def staff_only(view: View[P]) -> View[P]:
+    @wraps(view)
+    def gate(request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponseBase:
+        if getattr(request, "actor", None) is None:
+            return _to_sign_in(request)
+        if not actor_of(request).is_staff:
+            raise NotHere
+        return view(request, *args, **kwargs)
+
+    return gate
+
+
+def client_only(view: View[P]) -> View[P]:
+    @wraps(view)
+    def gate(request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponseBase:
+        if getattr(request, "actor", None) is None:
+            return _to_sign_in(request)
+        if not actor_of(request).is_client:
+            raise NotHere
+        return view(request, *args, **kwargs)
+
+    return gate

@@ -1,0 +1,10 @@
+"""Addresses that both panels share."""
+
+from django.urls import path
+
+from doublehop.panels import brands, shared
+
+urlpatterns = [
+    path("", shared.start, name="start"),
+    path("brand/colours.css", brands.colours, name="brand-colours"),
+]

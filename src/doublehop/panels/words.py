@@ -1,0 +1,77 @@
+"""Numbers and times as people read them. Nothing in here knows a template."""
+
+from datetime import datetime, timedelta
+
+from django.utils import timezone
+
+_OCTET_STEPS = (("PB", 10**15), ("TB", 10**12), ("GB", 10**9), ("MB", 10**6), ("kB", 10**3))
+_RATE_STEPS = (("Gbit/s", 10**9), ("Mbit/s", 10**6), ("kbit/s", 10**3))
+
+
+def _three_figures(value: float) -> str:
+    if value >= 100:
+        return f"{value:,.0f}"
+    return f"{value:.1f}"
+
+
+def split_octets(count: int | float) -> tuple[str, str]:
+    """Octets as (number, decimal unit): ``("18.8", "TB")``."""
+    for unit, size in _OCTET_STEPS:
+        if count >= size:
+            return _three_figures(count / size), unit
+    return f"{count:.0f}", "B"
+
+
+def split_rate(bits_per_second: float) -> tuple[str, str]:
+    """Bits per second as (number, unit). Mbit/s is the smallest unit above nothing that people compare."""
+    for unit, size in _RATE_STEPS:
+        if bits_per_second >= size:
+            return _three_figures(bits_per_second / size), unit
+    return f"{bits_per_second:.0f}", "bit/s"
+
+
+def clock(moment: datetime, now: datetime | None = None) -> str:
+    """``14:05`` today, ``21 Nov, 09:14`` this year, else ``3 Mar 2025, 09:14``, in the person's zone."""
+    here = timezone.localtime(moment)
+    today = timezone.localtime(now or timezone.now())
+    if here.date() == today.date():
+        return f"{here:%H:%M}"
+    if here.year == today.year:
+        return f"{here.day} {here:%b, %H:%M}"
+    return f"{here.day} {here:%b %Y, %H:%M}"
+
+
+def in_full(moment: datetime) -> str:
+    """Date, time and zone, for hover and focus."""
+    here = timezone.localtime(moment)
+    return f"{here.day} {here:%b %Y, %H:%M:%S} {here.tzname()}"
+
+
+def ago(moment: datetime, now: datetime | None = None) -> str:
+    """Seconds below a minute, minutes below an hour, then the clock. The browser counts on (panel.js) by the same rule."""
+    now = now or timezone.now()
+    seconds = max(0, int((now - moment).total_seconds()))
+    if seconds < 60:
+        return f"{seconds} s ago"
+    if seconds < 3600:
+        return f"{seconds // 60} min ago"
+    return clock(moment, now)
+
+
+def span(length: timedelta) -> str:
+    """How long something waits or took: ``74 s``, ``24 min``, ``2 h 10 min``, ``3 days``."""
+    seconds = max(0, int(length.total_seconds()))
+    if seconds < 120:
+        return f"{seconds} s"
+    if seconds < 3600:
+        return f"{seconds // 60} min"
+    if seconds < 2 * 86400:
+        return f"{seconds // 3600} h {seconds % 3600 // 60:02d} min"
+    return f"{seconds // 86400} days"
+
+
+def initials(name: str) -> str:
+    words = [word for word in name.split() if word[0].isalnum()]
+    if not words:
+        return "?"
+    return (words[0][0] + (words[-1][0] if len(words) > 1 else "")).upper()
