@@ -46,5 +46,7 @@ def record(
         service_id=service_id,
         client_id=client_id,
     )
-    Audience.objects.bulk_create(Audience(entry_id=entry.pk, organisation_id=i) for i in sorted(set(audience)))
+    Audience.objects.bulk_create(
+        Audience(entry_id=entry.pk, organisation_id=i) for i in sorted(set(audience))
+    )
     return entry

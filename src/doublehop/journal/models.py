@@ -35,7 +35,7 @@ class Entry(models.Model):
     def save(self, *args: object, **kwargs: object) -> None:
         if self.pk is not None:
             self.delete()
-        super().save(*args, **kwargs)  # type: ignore[arg-type]
+        super().save(*args, **kwargs)
 
     def delete(self, *args: object, **kwargs: object) -> NoReturn:
         raise TypeError("the journal is append-only")

@@ -1,5 +1,7 @@
 """Tables of who exists. No verbs: those are in actions.py."""
 
+from typing import ClassVar
+
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.db import models
 from django.db.models import Q
@@ -12,14 +14,18 @@ class Organisation(models.Model):
     """A party in the chain. ``path`` is "/1/4/": the ids from the root down to itself, so a subtree is one prefix."""
 
     name = models.CharField(max_length=120)
-    parent = models.ForeignKey("self", null=True, blank=True, on_delete=models.PROTECT, related_name="children")
+    parent = models.ForeignKey(
+        "self", null=True, blank=True, on_delete=models.PROTECT, related_name="children"
+    )
     path = models.CharField(max_length=400, db_index=True)
     created_at = models.DateTimeField(default=timezone.now)
 
     class Meta:
         constraints = [
             # One installation has one root.
-            models.UniqueConstraint(fields=["parent"], condition=Q(parent__isnull=True), name="one_root", nulls_distinct=False),
+            models.UniqueConstraint(
+                fields=["parent"], condition=Q(parent__isnull=True), name="one_root", nulls_distinct=False
+            ),
         ]
 
     def __str__(self) -> str:
@@ -60,14 +66,16 @@ class User(AbstractBaseUser):
     name = models.CharField(max_length=120)
     is_active = models.BooleanField(default=True)
     created_at = models.DateTimeField(default=timezone.now)
-    colours = models.CharField(max_length=6, default="system", choices=[("system", "System"), ("light", "Light"), ("dark", "Dark")])
+    colours = models.CharField(
+        max_length=6, default="system", choices=[("system", "System"), ("light", "Light"), ("dark", "Dark")]
+    )
     time_zone = models.CharField(max_length=40, default="UTC")
     sign_in = models.CharField(max_length=300, unique=True)
     """``<brand organisation id>:<e-mail in lower case>``: what Django calls the username."""
 
     USERNAME_FIELD = "sign_in"
     EMAIL_FIELD = "email"
-    REQUIRED_FIELDS: list[str] = []
+    REQUIRED_FIELDS: ClassVar[list[str]] = []
 
     class Meta:
         constraints = [

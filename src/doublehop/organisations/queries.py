@@ -2,20 +2,112 @@
 
 from django.db.models import QuerySet
 
-from doublehop.organisations.actor import Actor
-from doublehop.organisations.models import Client, Organisation
+from doublehop.organisations.actor import Actor, ActorKind, Role
+from doublehop.organisations.hosts import NOBODY, BrandView, brand_for_host, view_of
+from doublehop.organisations.models import Brand, Client, ClientPerson, Organisation, Staff, User
+from doublehop.organisations.refusals import NotHere
+
+__all__ = ["brand_for_host"]
+
+
+def actor_for_user(user: User) -> Actor | None:
+    """As whom a signed-in person acts; None for somebody without a place."""
+    staff: Staff | None = getattr(user, "staff", None)
+    if staff is not None:
+        return Actor(
+            kind=ActorKind.STAFF,
+            label=user.name,
+            organisation_id=staff.organisation_id,
+            organisation_label=staff.organisation.name,
+            user_id=user.pk,
+            role=Role(staff.role),
+        )
+    person: ClientPerson | None = getattr(user, "client_person", None)
+    if person is not None:
+        return Actor(
+            kind=ActorKind.CLIENT,
+            label=user.name,
+            organisation_id=person.client.organisation_id,
+            organisation_label=person.client.organisation.name,
+            user_id=user.pk,
+            client_id=person.client_id,
+        )
+    return None
+
+
+def organisation_of(actor: Actor) -> Organisation:
+    row = Organisation.objects.filter(pk=actor.organisation_id).first()
+    if row is None:
+        raise NotHere
+    return row
 
 
 def organisations_visible_to(actor: Actor) -> QuerySet[Organisation]:
+    """Staff: their own organisation and those below it."""
     if actor.is_system:
         return Organisation.objects.all()
-    own = Organisation.objects.filter(pk=actor.organisation_id).first() if actor.is_staff else None
-    return Organisation.objects.filter(path__startswith=own.path) if own else Organisation.objects.none()
+    if not actor.is_staff:
+        return Organisation.objects.none()
+    return Organisation.objects.filter(path__startswith=organisation_of(actor).path).order_by("path")
+
+
+def ancestor_ids(organisation_id: int) -> list[int]:
+    """From the root down to the organisation itself."""
+    return Organisation.objects.get(pk=organisation_id).ancestor_ids
 
 
 def clients_visible_to(actor: Actor) -> QuerySet[Client]:
+    """Staff: the clients of their own organisation, never those of one below. A client: itself."""
     if actor.is_system:
         return Client.objects.all()
     if actor.client_id is not None:
         return Client.objects.filter(pk=actor.client_id)
-    return Client.objects.filter(organisation_id=actor.organisation_id) if actor.is_staff else Client.objects.none()
+    return (
+        Client.objects.filter(organisation_id=actor.organisation_id)
+        if actor.is_staff
+        else Client.objects.none()
+    )
+
+
+def client(actor: Actor, client_id: int) -> Client:
+    row = clients_visible_to(actor).filter(pk=client_id).first()
+    if row is None:
+        raise NotHere
+    return row
+
+
+def people_of(actor: Actor, client_id: int) -> QuerySet[ClientPerson]:
+    return (
+        ClientPerson.objects.filter(client=client(actor, client_id))
+        .select_related("user")
+        .order_by("user__name")
+    )
+
+
+def staff_visible_to(actor: Actor) -> QuerySet[Staff]:
+    if not actor.is_staff:
+        return Staff.objects.none()
+    return (
+        Staff.objects.filter(organisation_id=actor.organisation_id)
+        .select_related("user")
+        .order_by("user__name")
+    )
+
+
+def brand_of(actor: Actor) -> Brand:
+    """The brand row of the actor's own organisation, for its form."""
+    row = Brand.objects.defer("logo").filter(organisation_id=actor.organisation_id).first()
+    if row is None:
+        raise NotHere
+    return row
+
+
+def brand_of_organisation(organisation_id: int, *, is_shared: bool = False) -> BrandView:
+    brand = Brand.objects.defer("logo").filter(organisation_id=organisation_id).first()
+    return view_of(brand, is_shared=is_shared) if brand else NOBODY
+
+
+def logo_of(organisation_id: int) -> tuple[bytes, str] | None:
+    """(image, content type) of a brand. Public: it stands on the sign-in page."""
+    brand = Brand.objects.filter(organisation_id=organisation_id).exclude(logo_type="").first()
+    return (bytes(brand.logo), brand.logo_type) if brand and brand.logo else None

@@ -1,11 +1,11 @@
 """Why we say no, in words for the person who asked. One mapping serves panels and API.
 
-    Refusal
-    ├── NotHere      404  it does not exist, or is not yours: the same words for both
-    ├── NotAllowed   403  yours, but your role or right does not reach it
-    ├── WrongState   409  not now: the state of the thing forbids it
-    ├── NotOffered   409  this machine has no such part
-    └── BadInput     422  a field is wrong; ``field`` names it
+Refusal
+├── NotHere      404  it does not exist, or is not yours: the same words for both
+├── NotAllowed   403  yours, but your role or right does not reach it
+├── WrongState   409  not now: the state of the thing forbids it
+├── NotOffered   409  this machine has no such part
+└── BadInput     422  a field is wrong; ``field`` names it
 """
 
 

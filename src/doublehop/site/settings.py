@@ -104,6 +104,11 @@ TEMPLATES = [
     }
 ]
 
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 10}},
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+    {"NAME": "django.contrib.auth.password_validation.NumericPasswordValidator"},
+]
 AUTHENTICATION_BACKENDS = ["doublehop.organisations.sign_in.BrandBackend"]
 ACCOUNT_ADAPTER = "doublehop.organisations.sign_in.Adapter"
 ACCOUNT_LOGIN_METHODS = {"email"}

@@ -1,0 +1,257 @@
+"""All writes about who exists."""
+
+import re
+
+from django.contrib.auth.password_validation import validate_password
+from django.core.exceptions import ValidationError
+from django.core.validators import validate_email
+from django.db import IntegrityError, transaction
+from django.db.models import Max
+
+from doublehop.organisations import record
+from doublehop.organisations.actor import SYSTEM, Actor, Duty, Role
+from doublehop.organisations.contrast import CARD_DARK, CARD_LIGHT, ENOUGH, HEX, contrast, nearest_passing
+from doublehop.organisations.hosts import bare_host, forget_hosts
+from doublehop.organisations.models import Brand, Client, ClientPerson, Organisation, Staff, User
+from doublehop.organisations.queries import client as client_of
+from doublehop.organisations.queries import organisations_visible_to
+from doublehop.organisations.refusals import BadInput, NotAllowed, NotHere, WrongState
+
+FIRST_CLIENT_NUMBER = 1001
+LARGEST_LOGO_BYTES = 100_000
+_IMAGES = ((b"\x89PNG\r\n\x1a\n", "image/png"), (b"\xff\xd8\xff", "image/jpeg"))
+COLOURS = ("system", "light", "dark")
+
+
+@transaction.atomic
+def create_root(name: str, *, owner_name: str, owner_email: str, owner_password: str) -> Organisation:
+    """The first organisation of an installation with its owner. There is one root, ever."""
+    if Organisation.objects.exists():
+        raise WrongState("This installation has its first organisation already.")
+    row = _organisation(name, None)
+    _staff(row, owner_name, owner_email, owner_password, Role.OWNER)
+    record.write(
+        SYSTEM, "organisation.created", ("organisation", row.pk), target_label=row.name, also=[row.pk]
+    )
+    return row
+
+
+@transaction.atomic
+def create_organisation(actor: Actor, *, name: str) -> Organisation:
+    """A reseller directly below the actor's organisation."""
+    _require(actor, Duty.GOVERN)
+    parent = Organisation.objects.get(pk=actor.organisation_id)
+    row = _organisation(name, parent)
+    record.write(
+        actor, "organisation.created", ("organisation", row.pk), target_label=row.name, also=[row.pk]
+    )
+    return row
+
+
+@transaction.atomic
+def create_staff(
+    actor: Actor, *, organisation_id: int, name: str, email: str, password: str, role: str
+) -> Staff:
+    """Somebody who works for the actor's organisation; for one below, only its first owner."""
+    _require(actor, Duty.GOVERN)
+    organisation = organisations_visible_to(actor).filter(pk=organisation_id).first()
+    if organisation is None:
+        raise NotHere
+    if role not in set(Role):
+        raise BadInput("Choose a role from the list.", field="role")
+    if organisation.pk != actor.organisation_id and organisation.staff.exists():
+        raise NotAllowed(f"{organisation.name} looks after its own staff.")
+    if role == Role.OWNER and actor.role is not Role.OWNER:
+        raise NotAllowed("Only an owner can make another owner.")
+    staff = _staff(organisation, name, email, password, Role(role))
+    record.write(
+        actor,
+        "staff.created",
+        ("staff", staff.pk),
+        target_label=staff.user.name,
+        sentence=role,
+        also=[organisation.pk],
+    )
+    return staff
+
+
+@transaction.atomic
+def create_client(actor: Actor, *, name: str, email: str = "") -> Client:
+    _require(actor, Duty.SELL)
+    row = Client(
+        organisation_id=actor.organisation_id, name=_name(name), email=_email(email) if email.strip() else ""
+    )
+    for attempt in (1, 2, 3):
+        last = Client.objects.filter(organisation_id=actor.organisation_id).aggregate(last=Max("number"))[
+            "last"
+        ]
+        row.number = (last or FIRST_CLIENT_NUMBER - 1) + 1
+        try:
+            with transaction.atomic():
+                row.save(force_insert=True)
+            break
+        except IntegrityError:
+            if attempt == 3:
+                raise
+    record.write(actor, "client.created", ("client", row.pk), target_label=row.name, client_id=row.pk)
+    return row
+
+
+@transaction.atomic
+def update_client(actor: Actor, client_id: int, *, name: str, email: str) -> Client:
+    _require(actor, Duty.SELL)
+    row = client_of(actor, client_id)
+    row.name, row.email = _name(name), _email(email) if email.strip() else ""
+    row.save(update_fields=["name", "email"])
+    record.write(actor, "client.changed", ("client", row.pk), target_label=row.name, client_id=row.pk)
+    return row
+
+
+@transaction.atomic
+def create_client_person(
+    actor: Actor, *, client_id: int, name: str, email: str, password: str
+) -> ClientPerson:
+    """A sign-in of a client, under the brand of its organisation."""
+    _require(actor, Duty.SELL)
+    row = client_of(actor, client_id)
+    user = _user(row.organisation, name, email, password)
+    person = ClientPerson.objects.create(user=user, client=row)
+    record.write(
+        actor,
+        "client.person_added",
+        ("client", row.pk),
+        target_label=row.name,
+        sentence=user.name,
+        client_id=row.pk,
+    )
+    return person
+
+
+@transaction.atomic
+def set_brand(
+    actor: Actor,
+    *,
+    name: str,
+    host: str,
+    colour: str,
+    colour_dark: str,
+    support_email: str,
+    logo: bytes | None = None,
+) -> Brand:
+    """How the actor's organisation looks. ``logo`` None keeps the present one, empty removes it.
+
+    Raises BadInput with the nearest passing shade for a colour that cannot be read on its card.
+    """
+    _require(actor, Duty.GOVERN)
+    brand = Brand.objects.select_for_update().filter(organisation_id=actor.organisation_id).first()
+    if brand is None:
+        raise NotHere
+    brand.name = _name(name, 80)
+    brand.host = _host(host)
+    brand.colour = _colour(colour, CARD_LIGHT, "colour")
+    brand.colour_dark = _colour(colour_dark, CARD_DARK, "colour_dark")
+    brand.support_email = _email(support_email, "support_email") if support_email.strip() else ""
+    if logo is not None:
+        brand.logo, brand.logo_type = (logo, _image_type(logo)) if logo else (None, "")
+    try:
+        with transaction.atomic():
+            brand.save()
+    except IntegrityError as error:
+        raise BadInput("This host name is taken.", field="host") from error
+    forget_hosts()
+    record.write(actor, "brand.changed", ("brand", brand.pk), target_label=brand.name)
+    return brand
+
+
+def set_colours(actor: Actor, colours: str) -> None:
+    """A person's own choice of light, dark or as the system. Not worth a journal line."""
+    if actor.user_id is None or colours not in COLOURS:
+        raise BadInput("Choose light, dark or system.", field="colours")
+    User.objects.filter(pk=actor.user_id).update(colours=colours)
+
+
+def _require(actor: Actor, duty: Duty) -> None:
+    if not actor.is_staff:
+        raise NotHere
+    if not actor.has(duty):
+        raise NotAllowed("Your role does not reach this. An owner or admin can do it.")
+
+
+def _organisation(name: str, parent: Organisation | None) -> Organisation:
+    row = Organisation.objects.create(name=_name(name), parent=parent, path="")
+    row.path = f"{parent.path if parent else '/'}{row.pk}/"
+    row.save(update_fields=["path"])
+    Brand.objects.create(organisation=row, name=row.name[:80])
+    return row
+
+
+def _staff(organisation: Organisation, name: str, email: str, password: str, role: Role) -> Staff:
+    user = _user(organisation, name, email, password)
+    return Staff.objects.create(user=user, organisation=organisation, role=role)
+
+
+def _user(organisation: Organisation, name: str, email: str, password: str) -> User:
+    address = _email(email)
+    user = User(
+        brand_organisation=organisation,
+        name=_name(name),
+        email=address,
+        sign_in=f"{organisation.pk}:{address}",
+    )
+    try:
+        validate_password(password, user)
+    except ValidationError as error:
+        raise BadInput(" ".join(error.messages), field="password") from error
+    user.set_password(password)
+    try:
+        with transaction.atomic():
+            user.save()
+    except IntegrityError as error:
+        raise BadInput("Somebody signs in with this address already.", field="email") from error
+    return user
+
+
+def _name(text: str, longest: int = 120) -> str:
+    name = " ".join(text.split())
+    if not name or len(name) > longest or not name.isprintable():
+        raise BadInput(f"A name of 1 to {longest} signs is needed.", field="name")
+    return name
+
+
+def _email(text: str, field: str = "email") -> str:
+    address = text.strip().lower()
+    try:
+        validate_email(address)
+    except ValidationError as error:
+        raise BadInput("Write an e-mail address such as name@example.org.", field=field) from error
+    return address
+
+
+def _host(text: str) -> str:
+    host = text.strip().lower()
+    if host and (bare_host(host) != host or re.fullmatch(r"[0-9.]+|.*:.*", host)):
+        raise BadInput("Write a host name such as panel.example.org, without port or path.", field="host")
+    return host
+
+
+def _colour(text: str, card: str, field: str) -> str:
+    colour = text.strip().lower()
+    if not HEX.fullmatch(colour):
+        raise BadInput("Write a colour such as #0b6b5d.", field=field)
+    if contrast(colour, card) < ENOUGH:
+        shade = nearest_passing(colour, card)
+        raise BadInput(
+            f"This colour cannot be read well enough there. The nearest that can: {shade}.", field=field
+        )
+    return colour
+
+
+def _image_type(logo: bytes) -> str:
+    if len(logo) > LARGEST_LOGO_BYTES:
+        raise BadInput("A logo has at most 100 kB.", field="logo")
+    for beginning, kind in _IMAGES:
+        if logo.startswith(beginning):
+            return kind
+    if logo[:4] == b"RIFF" and logo[8:12] == b"WEBP":
+        return "image/webp"
+    raise BadInput("A logo is a PNG, JPEG or WebP picture.", field="logo")
