@@ -21,8 +21,10 @@ from doublehop.jobs.engine import JobFunction, Periodic
 
 log = structlog.get_logger(__name__)
 
-STATE_EVERY_SECONDS = 300
-"""How often every server's state is read when nobody looks."""
+STATES_EVERY_SECONDS = 60
+"""How often the power state of every server is read when nobody looks. Pages call a value old after three of these."""
+SYNC_EVERY_SECONDS = 600
+"""How often lists of servers, and everything else about each, are read."""
 WATCHED_EVERY_SECONDS = 3
 REFUSED_LOGIN_PAUSE = timedelta(minutes=10)
 """After a refused login nobody asks again by itself for so long: some upstreams lock out our address."""
@@ -41,7 +43,7 @@ def try_connection(payload: Mapping[str, Any]) -> None:
 
 
 def sync(payload: Mapping[str, Any]) -> None:
-    """Reads the list of servers; ``full`` also asks for a full look at each."""
+    """Reads the list of servers, and asks for a full look at each."""
     upstream_id = int(payload["upstream_id"])
     if not UpstreamRow.objects.filter(pk=upstream_id).exists():
         return
@@ -108,28 +110,62 @@ def refresh_watched(payload: Mapping[str, Any]) -> None:
         ring_refresh(row, full=False)
 
 
-def refresh_all(payload: Mapping[str, Any]) -> None:
-    """Every server's full state, spread over the interval; upstreams that refuse our login are left in peace."""
+def read_states(payload: Mapping[str, Any]) -> None:
+    """The power state of every server of one upstream, one after the other, within its budget."""
+    upstream_id = int(payload["upstream_id"])
+    rows = list(
+        Server.objects.filter(upstream_id=upstream_id, missing_since__isnull=True).only("pk", "external_id")
+    )
+    if not rows:
+        return
+    try:
+        with door.reading(upstream_id) as upstream:
+            for row in rows:
+                _read_state(row, upstream.server(row.external_id))
+    except (errors.CredentialsRejected, vault.VaultClosed) as error:
+        log.warning("states not read", upstream=upstream_id, error=type(error).__name__)
+
+
+def _read_state(row: Server, server: OpenServer) -> None:
+    if server.power is None:
+        return
+    try:
+        state = server.power.state()
+    except errors.CredentialsRejected:
+        raise
+    except errors.UpstreamError as error:
+        actions.store_reading_failure(row.pk, error.text)
+    else:
+        actions.store_reading(row.pk, Reading(power=state))
+
+
+def ask_states(payload: Mapping[str, Any]) -> None:
+    _ring_each("fleet.read_states", "states")
+
+
+def ask_syncs(payload: Mapping[str, Any]) -> None:
+    _ring_each("fleet.sync", "sync")
+
+
+def _ring_each(job: str, key: str) -> None:
+    """One job per upstream; those that refuse our login are left in peace for a while."""
     pause = timezone.now() - REFUSED_LOGIN_PAUSE
     resting = UpstreamRow.objects.filter(failure_code="credentials_rejected", failing_since__gt=pause)
-    upstreams = UpstreamRow.objects.exclude(pk__in=resting.values("pk"))
-    for upstream in upstreams.only("pk"):
-        ring(
-            "fleet.sync",
-            key=f"sync:{upstream.pk}",
-            payload={"upstream_id": upstream.pk},
-            lane=lane_of(upstream.pk),
-        )
+    for upstream in UpstreamRow.objects.exclude(pk__in=resting.values("pk")).only("pk"):
+        ring(job, key=f"{key}:{upstream.pk}", payload={"upstream_id": upstream.pk}, lane=lane_of(upstream.pk))
 
 
 JOBS: dict[str, JobFunction] = {
     "fleet.test": try_connection,
     "fleet.sync": sync,
     "fleet.refresh": refresh,
+    "fleet.read_states": read_states,
     "fleet.refresh_watched": refresh_watched,
-    "fleet.refresh_all": refresh_all,
+    "fleet.ask_states": ask_states,
+    "fleet.ask_syncs": ask_syncs,
 }
 PERIODIC = (
     Periodic("fleet.refresh_watched", WATCHED_EVERY_SECONDS),
-    Periodic("fleet.refresh_all", STATE_EVERY_SECONDS),
+    Periodic("fleet.ask_states", STATES_EVERY_SECONDS),
+    Periodic("fleet.ask_syncs", SYNC_EVERY_SECONDS),
 )

@@ -121,7 +121,7 @@ class Engine:
     def _run(self, job: Job) -> None:
         try:
             self._functions[job.name](job.payload)
-        except Exception as error:  # noqa: BLE001 the one place that must survive anything
+        except Exception as error:
             log.exception("job failed", job=job.key)
             self._postpone(job, type(error).__name__)
         else:
@@ -158,7 +158,7 @@ class Engine:
         try:
             close_old_connections()
             self._functions[name]({})
-        except Exception:  # noqa: BLE001 see _run
+        except Exception:
             log.exception("periodic failed", job=name)
         finally:
             self._busy_periodics.discard(name)

@@ -3,6 +3,7 @@
 from django.urls import URLPattern, URLResolver, include, path
 
 urlpatterns: list[URLPattern | URLResolver] = [
+    path("", include("doublehop.organisations.urls")),
     path("", include("doublehop.panels.urls")),
 ]
 handler400 = "doublehop.panels.errors.bad_request"

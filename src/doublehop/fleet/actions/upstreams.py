@@ -166,7 +166,7 @@ def ask_sync(actor: Actor, upstream_id: int) -> None:
     ring(
         "fleet.sync",
         key=f"sync:{row.pk}",
-        payload={"upstream_id": row.pk, "full": True},
+        payload={"upstream_id": row.pk},
         lane=lane_of(row.pk),
     )
 
