@@ -7,6 +7,9 @@ from urllib.parse import urlencode
 
 from django.http import Http404, HttpRequest, HttpResponse
 
+from doublehop.organisations.contrast import contrast
+from doublehop.organisations.queries import logo_of
+
 _HEX = re.compile(r"[0-9a-f]{6}")
 _YEAR = 365 * 86400
 
@@ -45,22 +48,9 @@ def colours_query(brand: BrandLike) -> str:
     return urlencode({"c": brand.colour.lstrip("#").lower(), "d": brand.colour_dark.lstrip("#").lower()})
 
 
-def luminance(colour: str) -> float:
-    """Relative luminance of ``rrggbb`` after WCAG 2, 0 to 1."""
-    channels = [int(colour[start : start + 2], 16) / 255 for start in (0, 2, 4)]
-    linear = [value / 12.92 if value <= 0.04045 else ((value + 0.055) / 1.055) ** 2.4 for value in channels]
-    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
-
-
-def contrast(one: str, other: str) -> float:
-    """Contrast of two ``rrggbb`` colours, 1 to 21."""
-    low, high = sorted((luminance(one), luminance(other)))
-    return (high + 0.05) / (low + 0.05)
-
-
 def ink_on(colour: str) -> str:
-    """White or near black, whichever reads better on ``colour``."""
-    return max(("ffffff", "0e1526"), key=lambda ink: contrast(ink, colour))
+    """White or near black, whichever reads better on ``colour`` (``#rrggbb``)."""
+    return max(("#ffffff", "#0e1526"), key=lambda ink: contrast(ink, colour))
 
 
 def colours(request: HttpRequest) -> HttpResponse:
@@ -70,12 +60,23 @@ def colours(request: HttpRequest) -> HttpResponse:
         raise Http404
     body = (
         ":root,:root[data-bs-theme]{"
-        f"--dh-brand:#{light};--dh-brand-ink:#{ink_on(light)};"
-        f"--dh-brand-dark:#{dark};--dh-brand-ink-dark:#{ink_on(dark)}"
+        f"--dh-brand:#{light};--dh-brand-ink:{ink_on('#' + light)};"
+        f"--dh-brand-dark:#{dark};--dh-brand-ink-dark:{ink_on('#' + dark)}"
         "}\n"
     )
     return HttpResponse(
         body,
         content_type="text/css; charset=utf-8",
         headers={"Cache-Control": f"public, max-age={_YEAR}, immutable"},
+    )
+
+
+def logo(request: HttpRequest) -> HttpResponse:
+    """The logo of the brand that this page belongs to. Public: it stands on the sign-in page."""
+    brand = getattr(request, "brand", NEUTRAL)
+    found = logo_of(brand.organisation_id) if brand.organisation_id is not None else None
+    if found is None:
+        raise Http404
+    return HttpResponse(
+        found[0], content_type=found[1], headers={"Cache-Control": "private, max-age=300", "Vary": "Cookie"}
     )

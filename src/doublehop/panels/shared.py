@@ -1,6 +1,11 @@
 """Views that belong to no panel: the way in, and the person's choice of colours."""
 
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.utils.http import url_has_allowed_host_and_scheme
+from django.views.decorators.http import require_POST
+
+from doublehop.organisations import actions
+from doublehop.panels.gates import actor_of
 
 
 def start(request: HttpRequest) -> HttpResponse:
@@ -9,3 +14,13 @@ def start(request: HttpRequest) -> HttpResponse:
     if actor is None:
         return HttpResponseRedirect("/sign-in/")
     return HttpResponseRedirect("/admin/" if actor.is_staff else "/servers/")
+
+
+@require_POST
+def set_colours(request: HttpRequest) -> HttpResponse:
+    """Back to the page where it was chosen."""
+    actions.set_colours(actor_of(request), request.POST.get("colours", ""))
+    following = request.POST.get("next", "/")
+    if not url_has_allowed_host_and_scheme(following, allowed_hosts=None):
+        following = "/"
+    return HttpResponseRedirect(following)

@@ -3,8 +3,9 @@
 from django.urls import URLPattern, URLResolver, include, path
 
 urlpatterns: list[URLPattern | URLResolver] = [
-    path("", include("doublehop.organisations.urls")),
     path("", include("doublehop.panels.urls")),
+    path("", include("doublehop.organisations.urls")),
+    path("", include("doublehop.panels.client.urls")),
 ]
 handler400 = "doublehop.panels.errors.bad_request"
 handler403 = "doublehop.panels.errors.forbidden"
