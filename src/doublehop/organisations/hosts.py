@@ -78,7 +78,7 @@ class HostMiddleware:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        brand = brand_for_host(bare_host(request.META.get("HTTP_HOST", "")))
+        brand = brand_for_host(bare_host(request.META.get("HTTP_HOST", request.META["SERVER_NAME"])))
         if brand is None:
             return HttpResponseNotFound("Not found.", content_type="text/plain")
         request.brand = brand  # type: ignore[attr-defined]
