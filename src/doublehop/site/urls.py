@@ -2,7 +2,10 @@
 
 from django.urls import URLPattern, URLResolver, include, path
 
+from doublehop.api.routes import api
+
 urlpatterns: list[URLPattern | URLResolver] = [
+    path("api/v1/", api.urls),
     path("", include("doublehop.panels.urls")),
     path("", include("doublehop.organisations.urls")),
     path("", include("doublehop.panels.client.urls")),
