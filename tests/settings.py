@@ -8,7 +8,7 @@ os.environ.setdefault("DOUBLEHOP_VAULT_KEYS", "dGVzdHMtb25seS10ZXN0cy1vbmx5LXRlc
 os.environ.setdefault("DOUBLEHOP_DATA_DIR", tempfile.gettempdir() + "/doublehop-tests")
 os.environ.setdefault("DOUBLEHOP_SHARED_HOSTS", "127.0.0.1,localhost,testserver")
 
-from doublehop.site.settings import *  # noqa: E402, F403
+from doublehop.site.settings import *  # noqa: F403
 
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 STORAGES = {

@@ -1,0 +1,105 @@
+"""Another client's and another reseller's machines are not there: on every route, read or written."""
+
+from uuid import uuid4
+
+import pytest
+from django.test import Client
+
+from doublehop.fleet import actions as fleet
+from doublehop.fleet.models import Server
+from doublehop.organisations.models import ClientPerson, Staff, User
+from doublehop.services.lifecycle import OperationKind
+from doublehop.services.models import Operation
+from tests.cast import a_cast
+from tests.routes import all_routes
+from tests.stage import a_product, a_service, a_stage, ask, run_all_jobs
+
+pytestmark = pytest.mark.django_db
+
+ROUTES = [route for route in all_routes() if route.parameters]
+HARMLESS = {"index"}
+"""Parameters that name nothing of anybody's."""
+
+
+@pytest.fixture
+def alder_house():
+    """One of everything that Alder has, with the parameters by which routes name it."""
+    cast = a_cast()
+    stage = a_stage(cast.rosa)
+    web, spare = stage.machines("web", "spare")
+    product = a_product(cast.rosa, ways=["port"])
+    service = a_service(cast.rosa, cast.quillfeather.pk, product, web)
+    group = fleet.create_server_group(cast.rosa, "Pool")
+    operation = ask(cast.rosa, OperationKind.REFRESH_ADDRESSES, service)
+    run_all_jobs()
+    values = {
+        "service_id": service.pk,
+        "server_id": web.pk,
+        "other_id": spare.pk,
+        "client_id": cast.quillfeather.pk,
+        "upstream_id": stage.upstream.pk,
+        "product_id": product.pk,
+        "product_group_id": product.group_id,
+        "group_id": group.pk,
+        "policy_id": product.suspend_policy_id,
+        "reference": operation.reference,
+        "staff_id": Staff.objects.get(organisation=cast.alder, role="support").pk,
+        "person_id": ClientPerson.objects.get(client=cast.quillfeather).pk,
+        "organisation_id": cast.alder.pk,
+        "allocation_id": 999_999,
+        "kind": "reboot",
+        "verb": "arm",
+        "span": "month",
+        "tab": "details",
+    }
+    return cast, stage, values
+
+
+def signed_in(actor):
+    client = Client(raise_request_exception=True)
+    client.force_login(User.objects.get(pk=actor.user_id))
+    return client
+
+
+@pytest.mark.parametrize("route", ROUTES, ids=lambda route: route.template)
+def test_strangers_find_nothing_and_change_nothing(alder_house, route):
+    cast, stage, values = alder_house
+    unknown = set(route.parameters) - set(values) - HARMLESS
+    assert not unknown, f"tests/test_isolation.py does not know what {unknown} names"
+    path = route.fill(values)
+    effects, operations = stage.place.ledger(), Operation.objects.count()
+    strangers = [cast.tam, cast.lena, cast.ines]
+    if path.startswith("/admin/"):
+        strangers.append(cast.mara)
+    for stranger in strangers:
+        if "organisation_id" in route.parameters and stranger is cast.ines:
+            continue  # the provider knows its resellers
+        client = signed_in(stranger)
+        for answer in (client.get(path), client.post(path, {"key": str(uuid4()), "confirm": "1"})):
+            assert answer.status_code in {401, 404, 405}, (
+                f"{stranger.label} {answer.request['REQUEST_METHOD']} {path}"
+            )
+            assert b"web.example.org" not in answer.content
+    run_all_jobs()
+    assert stage.place.ledger() == effects
+    assert Operation.objects.count() == operations
+    assert Server.objects.get(pk=values["server_id"]).recorded_identity is not None
+
+
+def test_nobody_enters_without_signing_in():
+    open_to_all = {
+        "/sign-in/",
+        "/sign-out/",
+        "/sign-in/new/",
+        "/sign-in/forgotten/",
+        "/",
+        "/-/healthy",
+        "/api/v1/openapi.json",
+    }
+    for route in all_routes():
+        if route.parameters or route.template in open_to_all or route.template.startswith("/brand/"):
+            continue
+        answer = Client().get(route.template)
+        assert answer.status_code in {302, 401, 404, 405}, route.template
+        if answer.status_code == 302:
+            assert answer["Location"].startswith("/sign-in/"), route.template

@@ -1,0 +1,183 @@
+"""The client never sees the hop: tokens planted in every field from beyond the brand, searched for in all a client gets."""
+
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+from django.contrib.staticfiles import finders
+from django.db.models import Value
+from django.db.models.functions import Concat
+from django.test import Client
+
+from doublehop.driver_kit.conformance.world import Fault
+from doublehop.fleet import actions as fleet
+from doublehop.fleet.models import Hold, Port, Server, Upstream
+from doublehop.organisations.models import Brand, Organisation, User
+from doublehop.services import actions
+from doublehop.services.lifecycle import OperationKind
+from doublehop.services.models import Operation, Step
+from tests.cast import PASSWORD, a_cast
+from tests.routes import all_routes
+from tests.stage import a_product, a_service, a_stage, ask, run_jobs
+
+pytestmark = pytest.mark.django_db
+
+TOKEN = "qzx-hop-token"
+FORBIDDEN_WORDS = re.compile(rb"\b(leap|tandem|singlehop|upstreams?)\b", re.IGNORECASE)
+
+
+class Links(HTMLParser):
+    """Every address a page names: links, forms, fragments, styles, scripts, pictures."""
+
+    NAMES = {"href", "src", "action", "hx-get", "hx-post", "data-url", "data-src"}
+
+    def __init__(self):
+        super().__init__()
+        self.found = set()
+
+    def handle_starttag(self, tag, attrs):
+        self.found.update(
+            value for name, value in attrs if name in self.NAMES and value and value.startswith("/")
+        )
+
+
+def plant(stage, cast):
+    """The token in every text that comes from, or is about, what lies beyond Alder's brand."""
+    Organisation.objects.filter(pk=cast.provider.pk).update(name=f"{TOKEN} provider")
+    Brand.objects.filter(organisation=cast.provider).update(
+        name=f"{TOKEN} brand", support_email=f"x@{TOKEN}.example"
+    )
+    User.objects.filter(pk=cast.ines.user_id).update(name=f"{TOKEN} person")
+    Upstream.objects.update(name=f"{TOKEN} rack", failure_text=f"{TOKEN} failure", failure_code="unreachable")
+    Server.objects.update(
+        label=f"{TOKEN}-label",
+        refresh_failure=f"{TOKEN} no route",
+        settings={"bmc_url": f"https://{TOKEN}.example"},
+    )
+    Port.objects.update(if_name=Concat(Value(f"{TOKEN}-"), "if_name"))
+    Operation.objects.update(staff_text=f"{TOKEN} said the controller")
+    Step.objects.update(note=f"{TOKEN} note", ticket=f"{TOKEN}-ticket")
+    Hold.objects.filter(organisation=cast.provider).update(
+        reason=f"{TOKEN} reason", client_text=f"{TOKEN} text", set_by=f"{TOKEN} person"
+    )
+
+
+@pytest.fixture
+def mara_at_alder():
+    cast = a_cast()
+    stage = a_stage(cast.ines)
+    stage.place.add("web", label=f"{TOKEN}-label", hostname="web.example.org", address="192.0.2.24")
+    fleet.ask_sync(cast.ines, stage.upstream.pk)
+    run_jobs()
+    web = stage.server("web")
+    fleet.allocate(cast.ines, web.pk, cast.alder.pk)
+    service = a_service(cast.rosa, cast.quillfeather.pk, a_product(cast.rosa), web)
+    client = Client()
+    client.force_login(User.objects.get(pk=cast.mara.user_id))
+    return cast, stage, service, client
+
+
+def check(answer, where):
+    heads = "\n".join(f"{name}: {value}" for name, value in answer.headers.items()).encode()
+    body = b"".join(answer.streaming_content) if answer.streaming else answer.content
+    for content in (heads, body):
+        assert TOKEN.encode() not in content.lower(), f"{where}: {_around(content, TOKEN.encode())}"
+        found = FORBIDDEN_WORDS.search(content)
+        assert found is None, f"{where}: {_around(content, found.group())}"
+    assert b"Traceback" not in body
+    return body
+
+
+def _around(content, needle):
+    at = content.lower().find(needle.lower())
+    return content[max(0, at - 60) : at + 60]
+
+
+def crawl(client, *starts):
+    """Every address reachable from ``starts`` by following what pages name; static files from where they are built."""
+    seen, todo = {}, list(starts)
+    while todo:
+        path = todo.pop()
+        if path in seen or len(seen) > 300:
+            continue
+        if path.startswith("/static/"):
+            name = path.removeprefix("/static/").split("#")[0].split("?")[0]
+            found = finders.find(name)
+            if found and not name.startswith("vendor/"):
+                content = Path(found).read_bytes()
+                assert FORBIDDEN_WORDS.search(content) is None, (
+                    f"{path}: {FORBIDDEN_WORDS.search(content).group()}"
+                )
+            seen[path] = 200
+            continue
+        answer = client.get(path.split("#")[0])
+        body = check(answer, path)
+        seen[path] = answer.status_code
+        links = Links()
+        links.feed(body.decode(errors="replace"))
+        todo.extend(sorted(links.found))
+    return seen
+
+
+def test_no_page_names_the_hop(mara_at_alder):
+    cast, stage, service, client = mara_at_alder
+    stage.place.fault(Fault.UNKNOWN_AFTER_ACTING, on="power.reset", text=f"{TOKEN} timed out")
+    ask(cast.mara, OperationKind.REBOOT, service)
+    run_jobs()
+    actions.request(
+        cast.ines,
+        OperationKind.REFRESH_ADDRESSES,
+        server_id=service.server_id,
+        idempotency_key=str(uuid4()),
+    )
+    plant(stage, cast)
+    seen = crawl(client, "/servers/", f"/servers/{service.pk}/", "/help/")
+    assert sum(1 for path in seen if path.startswith(f"/servers/{service.pk}")) >= 2
+    client.logout()
+    crawl(client, "/sign-in/")
+
+
+def test_a_block_from_above_names_nobody(mara_at_alder):
+    cast, stage, service, client = mara_at_alder
+    actions.request(
+        cast.ines,
+        OperationKind.SUSPEND,
+        server_id=service.server_id,
+        idempotency_key="abuse",
+        reason="spam",
+        cause="abuse",
+    )
+    plant(stage, cast)
+    body = check(client.get(f"/servers/{service.pk}/"), "suspended page")
+    assert b"suspended" in body.lower()
+
+
+def test_no_error_names_the_hop(mara_at_alder):
+    cast, stage, service, client = mara_at_alder
+    stage.place.fault(Fault.REFUSED, on="*", times=None, text=f"{TOKEN} refused")
+    plant(stage, cast)
+    for route in all_routes():
+        values = dict.fromkeys(route.parameters, 987654)
+        for path in (route.fill(values), route.fill(dict.fromkeys(route.parameters, service.pk))):
+            check(client.get(path), f"GET {path}")
+            if path != "/sign-out/":
+                check(client.post(path, {"kind": "reboot", "key": str(uuid4())}), f"POST {path}")
+    run_jobs()
+    plant(stage, cast)
+    crawl(client, "/servers/", f"/servers/{service.pk}/")
+
+
+def test_a_wrong_password_names_nobody(mara_at_alder):
+    cast, stage, _, client = mara_at_alder
+    plant(stage, cast)
+    client.logout()
+    check(
+        client.post("/sign-in/", {"login": "mara@quillfeather.example", "password": "wrong"}),
+        "wrong password",
+    )
+    check(
+        client.post("/sign-in/", {"login": "mara@quillfeather.example", "password": PASSWORD}),
+        "right password",
+    )
