@@ -128,11 +128,13 @@ def test_no_page_names_the_hop(mara_at_alder):
     run_jobs()
     actions.request(
         cast.ines,
-        OperationKind.REFRESH_ADDRESSES,
+        OperationKind.POWER_OFF,
         server_id=service.server_id,
+        reason="moved to another room",
         idempotency_key=str(uuid4()),
     )
     plant(stage, cast)
+    Operation.objects.filter(actor_organisation_id=cast.provider.pk).update(actor_label=f"{TOKEN} person")
     seen = crawl(client, "/servers/", f"/servers/{service.pk}/", "/help/")
     assert sum(1 for path in seen if path.startswith(f"/servers/{service.pk}")) >= 2
     client.logout()

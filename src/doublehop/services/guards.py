@@ -9,7 +9,7 @@ from doublehop.organisations.actor import Actor
 from doublehop.organisations.refusals import BadInput, NotAllowed, NotHere, NotOffered, Refusal, WrongState
 from doublehop.services.lifecycle import OPEN_STATES, OperationKind, OperationState, ServiceStatus
 from doublehop.services.models import Operation, Service
-from doublehop.services.wording import NAME
+from doublehop.services.wording import NAME, asked_by
 
 POWER_KINDS = frozenset({OperationKind.REBOOT, OperationKind.POWER_ON, OperationKind.POWER_OFF})
 NEEDS: dict[OperationKind, tuple[Right, str | None]] = {
@@ -41,7 +41,7 @@ def why_not(
         _right(actor, kind, server)
         or _life(actor, kind, server, service)
         or _holds(actor, kind, server)
-        or _open(kind, server)
+        or _open(actor, kind, server)
         or _unknown(actor, kind, server, reason)
     )
 
@@ -88,7 +88,7 @@ def _not_yours_to_lift(holds: list[Hold]) -> str:
     return "Unsuspend: this service is not suspended."
 
 
-def _open(kind: OperationKind, server: Server) -> Refusal | None:
+def _open(actor: Actor, kind: OperationKind, server: Server) -> Refusal | None:
     """One power operation at a time; suspend and unsuspend overtake, and are each asked once."""
     kinds = POWER_KINDS if kind in POWER_KINDS else {kind}
     other = (
@@ -99,7 +99,7 @@ def _open(kind: OperationKind, server: Server) -> Refusal | None:
     age = int((timezone.now() - other.asked_at).total_seconds())
     same = "This" if other.kind == kind else "A"
     sentence = (
-        f"{same} {NAME[other.kind].lower()} is already running, asked by {other.actor_label} {age} s ago."
+        f"{same} {NAME[other.kind].lower()} is already running, asked by {asked_by(actor, other)} {age} s ago."
     )
     return AlreadyOpen(sentence, other)
 

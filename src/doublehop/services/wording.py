@@ -1,5 +1,6 @@
 """What operations are called and what people read about them. Staff read causes; clients never do."""
 
+from doublehop.organisations.actor import Actor, ActorKind
 from doublehop.services.lifecycle import OperationKind, OperationState, StepKind, StepState
 from doublehop.services.models import Operation, Step
 
@@ -70,6 +71,20 @@ def client_sentence(operation: Operation) -> str:
     if operation.state == OperationState.DONE and operation.settled_by:
         return f"The {thing} was confirmed by our staff."
     return _CLIENT.get((operation.kind, operation.state)) or _CLIENT_STATE[operation.state]
+
+
+def asked_by(actor: Actor, operation: Operation) -> str:
+    """Who asked, as far as ``actor`` may know: names stay within one house, and nobody learns who stands above it."""
+    if operation.actor_kind == ActorKind.SYSTEM:
+        return "automatic"
+    own_house = operation.organisation_id == operation.actor_organisation_id == actor.organisation_id
+    if own_house or actor.is_system:
+        return operation.actor_label
+    if actor.is_client:
+        return "our staff"
+    if operation.server.upstream.organisation_id == actor.organisation_id:
+        return operation.organisation.name
+    return "a level above"
 
 
 def step_sentence(step: Step) -> str:

@@ -6,7 +6,7 @@ from datetime import datetime
 
 from django.db.models import Q, QuerySet
 
-from doublehop.organisations.actor import Actor, ActorKind
+from doublehop.organisations.actor import Actor
 from doublehop.organisations.refusals import NotHere
 from doublehop.services import wording
 from doublehop.services.lifecycle import OPEN_STATES, OperationState
@@ -49,15 +49,6 @@ def last_operation(actor: Actor, server_id: int) -> Operation | None:
     return pressing or rows.first()
 
 
-def asked_by(actor: Actor, row: Operation) -> str:
-    """A name where it is one's own house's, else only the organisation: staff of a provider do not learn client names."""
-    if actor.is_system or row.actor_kind == ActorKind.SYSTEM:
-        return row.actor_label if actor.is_system else "automatic"
-    if row.organisation_id == actor.organisation_id and row.actor_organisation_id == actor.organisation_id:
-        return row.actor_label
-    return row.organisation.name
-
-
 @dataclass(frozen=True)
 class HistoryLine:
     """One line of *What was done*: fit for whoever ``actor`` is."""
@@ -96,4 +87,4 @@ def history(actor: Actor, row: Service, limit: int = 20) -> list[HistoryLine]:
 def _by(actor: Actor, item: Operation) -> str:
     if actor.user_id is not None and item.actor_user_id == actor.user_id:
         return f"You ({item.actor_label})"
-    return asked_by(actor, item)
+    return wording.asked_by(actor, item)
