@@ -1,15 +1,15 @@
-"""All writes of bandwidth. Readings change nothing at a machine, so they leave no journal line; made-up history does."""
+"""One reading of all ports of an upstream, written down. It changes nothing at a machine, so it leaves no journal line."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date
 from decimal import Decimal
 
 from django.db import transaction
 from django.utils import timezone
 
-from doublehop.bandwidth import sample, slots, store
+from doublehop.bandwidth import slots, store
 from doublehop.bandwidth.models import Baseline, Block, Collection, Daily, Wiring
 from doublehop.bandwidth.slots import Advance, Part, Reading, Unused
 from doublehop.driver_kit.contract import CounterReading, PortCounter
@@ -268,50 +268,3 @@ def _end_wiring(row: Wiring, slot: int) -> None:
         return
     row.until_slot = slot
     row.save(update_fields=["until_slot"])
-
-
-# ---------------------------------------------------------------- the box
-
-
-@transaction.atomic
-def write_sample_history(
-    upstream_id: int, *, seed: int = 1, days: int = 395, raw_days: int = 35, end: datetime | None = None
-) -> None:
-    """Makes up a history for every port of an upstream: by day for ``days``, slot by slot for the last ``raw_days``.
-
-    The same seed and end give the same history. Its days are marked, faces say so, and nothing is ever billed from
-    them. What was really measured stays as it is.
-    """
-    until = slots.slot_of(end or timezone.now())
-    first = (until // slots.SLOTS_PER_DAY - days) * slots.SLOTS_PER_DAY
-    raw_first = max(first, (until // slots.SLOTS_PER_DAY - raw_days) * slots.SLOTS_PER_DAY)
-    ports = list(Port.objects.filter(upstream_id=upstream_id).order_by("pk"))
-    series = {port.pk: sample.series(f"{seed}/{port.if_name}", first, until) for port in ports}
-    if not series:
-        return
-    rows = [
-        Daily(port_id=port_id, day=slots.start_of(day.slot).date(), sample_history=True, **day.columns)
-        for port_id, one in series.items()
-        for day in sample.by_day(one)
-    ]
-    Daily.objects.bulk_create(rows, ignore_conflicts=True)
-    Block.objects.bulk_create(
-        [
-            Block(pk=store.block_id(upstream_id, slot), records=records)
-            for slot, records in sample.records(series, raw_first)
-        ],
-        ignore_conflicts=True,
-    )
-    for port in ports:
-        _wire_from(port, first)
-
-
-def _wire_from(port: Port, first: int) -> None:
-    if port.server_id is None or Wiring.objects.filter(port_id=port.pk, until_slot__isnull=False).exists():
-        return
-    Wiring.objects.update_or_create(
-        port_id=port.pk,
-        until_slot=None,
-        defaults={"since_slot": first},
-        create_defaults={"upstream_id": port.upstream_id, "server_id": port.server_id, "since_slot": first},
-    )
