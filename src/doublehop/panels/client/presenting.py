@@ -17,11 +17,14 @@ UNDER_WAY: dict[str, str] = {
     OperationKind.UNSUSPEND: "Coming back",
     OperationKind.SUSPEND: "Being suspended",
 }
-_NAME: dict[str, str] = {
+NAME: dict[str, str] = {
     OperationKind.REBOOT: "Reboot",
     OperationKind.POWER_ON: "Power on",
     OperationKind.POWER_OFF: "Power off",
+    OperationKind.UNSUSPEND: "Unsuspend",
+    OperationKind.SUSPEND: "Suspend",
 }
+POWER_KINDS = frozenset({OperationKind.REBOOT, OperationKind.POWER_ON, OperationKind.POWER_OFF})
 ALIVE = {ServiceStatus.ACTIVE, ServiceStatus.SUSPENDED}
 
 
@@ -65,9 +68,11 @@ def state_of(service: Any, server: Any, operation: Any = None, held: SuspensionN
     kind = operation.kind if operation is not None else ""
     if kind in UNDER_WAY and operation.state in OPEN_STATES:
         shown = Look(tone="working", icon="refresh", word=UNDER_WAY[kind], spin=True)
+        if operation.state == OperationState.QUEUED:
+            shown = Look(tone="working", icon="clock", word=f"{NAME[kind]} asked")
         return State(shown, moment=operation.asked_at, before="asked", **under)  # type: ignore[arg-type]
-    if kind in _NAME and operation.state == OperationState.UNKNOWN:
-        shown = Look(tone="unknown", icon="question-mark", word=f"{_NAME[kind]} unknown")
+    if kind in POWER_KINDS and operation.state == OperationState.UNKNOWN:
+        shown = Look(tone="unknown", icon="question-mark", word=f"{NAME[kind]} unknown")
         return State(shown, moment=operation.asked_at, before="asked", **under)  # type: ignore[arg-type]
     return power
 

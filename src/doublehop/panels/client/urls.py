@@ -11,5 +11,7 @@ urlpatterns = [
     path("servers/<int:service_id>/do/", views.act, name="client-act"),
     path("servers/<int:service_id>/take-back/", views.take_back, name="client-take-back"),
     path("servers/<int:service_id>/read-again/", views.read_again, name="client-read-again"),
+    path("servers/<int:service_id>/bandwidth.json", views.bandwidth, name="client-bandwidth"),
+    path("servers/<int:service_id>/bandwidth.csv", views.bandwidth_csv, name="client-bandwidth-csv"),
     path("help/", views.help_page, name="client-help"),
 ]

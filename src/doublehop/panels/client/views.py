@@ -12,12 +12,14 @@ from django.views.decorators.http import require_GET, require_POST
 
 from doublehop.fleet import actions as fleet_actions
 from doublehop.fleet import queries as fleet
+from doublehop.fleet.permissions import Right, may
 from doublehop.organisations import queries as organisations
 from doublehop.organisations.actor import Actor
 from doublehop.organisations.refusals import NotHere, Refusal
 from doublehop.panels.client.presenting import ServerPage, name_of, state_of
 from doublehop.panels.gates import actor_of, client_only
 from doublehop.panels.refusals import back_with
+from doublehop.panels.traffic import TrafficCard, traffic_card, traffic_csv, traffic_data
 from doublehop.services import actions, queries
 from doublehop.services.lifecycle import OPEN_STATES, OperationKind, OperationState, ServiceStatus
 
@@ -127,8 +129,56 @@ def server(request: HttpRequest, service_id: int) -> HttpResponse:
     return render(
         request,
         "panels/client/server.html",
-        {"place": "servers", "client_name": _client_name(actor), "page": page, "addresses": addresses},
+        {
+            "place": "servers",
+            "client_name": _client_name(actor),
+            "page": page,
+            "addresses": addresses,
+            "card": _traffic_card(actor, request, page),
+        },
     )
+
+
+def _traffic_card(actor: Actor, request: HttpRequest, page: ServerPage) -> TrafficCard | None:
+    """None where the machine has no counters, or the client no right to see them."""
+    machine = page.server
+    if machine is None or not may(actor, Right.BANDWIDTH, machine):
+        return None
+    if not fleet.ports_of(actor, machine.pk).exists():
+        return None
+    place = [page.service.pk]
+    return traffic_card(
+        actor,
+        machine.pk,
+        request,
+        name=page.name,
+        data_url=reverse("client-bandwidth", args=place),
+        csv_url=reverse("client-bandwidth-csv", args=place),
+    )
+
+
+def _measured(actor: Actor, service_id: int) -> tuple[int, str]:
+    """(server id, its name) of a service whose bandwidth the client may see. Raises NotHere."""
+    row = queries.service(actor, service_id)
+    machine = fleet.servers_visible_to(actor).filter(pk=row.server_id).first() if row.server_id else None
+    if machine is None or not may(actor, Right.BANDWIDTH, machine):
+        raise NotHere
+    return machine.pk, name_of(row, machine)
+
+
+@require_GET
+@client_only
+def bandwidth(request: HttpRequest, service_id: int) -> HttpResponse:
+    actor = actor_of(request)
+    return traffic_data(actor, _measured(actor, service_id)[0], request)
+
+
+@require_GET
+@client_only
+def bandwidth_csv(request: HttpRequest, service_id: int) -> HttpResponse:
+    actor = actor_of(request)
+    server_id, name = _measured(actor, service_id)
+    return traffic_csv(actor, server_id, request, name=name)
 
 
 @require_GET

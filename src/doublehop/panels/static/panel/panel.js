@@ -181,8 +181,7 @@
     const now = Date.now();
     for (const element of all("[data-poll]")) {
       const every = Number(element.dataset.poll) * 1000;
-      if (!polled.has(element)) polled.set(element, now);
-      if (now - polled.get(element) < every) continue;
+      if (now - (polled.get(element) || 0) < every) continue;
       polled.set(element, now);
       htmx.trigger(element, "dh-poll");
     }
@@ -218,21 +217,21 @@
   document.addEventListener("htmx:sendError", markOld);
   document.addEventListener("htmx:timeout", markOld);
 
-  const arrived = (from) => {
+  const arrived = () => {
     countAges();
-    all("[data-toast]", from).forEach((one) => { one.removeAttribute("data-toast"); fade(one); });
-    all("form:has([data-bulk])", from).forEach(countTicks);
-    const told = from.matches && from.matches("[data-say]") ? from : from.querySelector("[data-say]");
+    all("[data-toast]").forEach((one) => { one.removeAttribute("data-toast"); fade(one); });
+    all("form:has([data-bulk])").forEach(countTicks);
+    const told = document.querySelector("[data-say]");
     if (told && told.dataset.say !== root.dataset.said) {
       if (root.dataset.said !== undefined) say(told.dataset.say);
       root.dataset.said = told.dataset.say;
     }
   };
-  document.addEventListener("htmx:afterSwap", (event) => arrived(event.detail.target || document));
-  document.addEventListener("htmx:oobAfterSwap", (event) => arrived(event.detail.target || document));
+  document.addEventListener("htmx:afterSwap", () => arrived());
+  document.addEventListener("htmx:oobAfterSwap", () => arrived());
 
   const begin = () => {
-    arrived(document);
+    arrived();
     const summary = document.querySelector("[data-focus]");
     if (summary) summary.focus();
     const keys = document.querySelector("[data-single-keys]");

@@ -1,0 +1,127 @@
+/* Bandwidth: points made by the server, drawn by uPlot, colours from the tokens. The table below holds the same facts.
+   A frame is <div class="dh-chart" data-chart data-url="address">; the answer is {unit: "Mbit/s", start, end, step (s),
+   out: [number or null], in, p95, gaps: [[from, until]], sample}, with times in seconds since 1970. */
+(() => {
+  "use strict";
+  const ink = (box, name) => {
+    const probe = document.createElement("i");
+    probe.style.color = `var(${name})`;
+    box.append(probe);
+    const colour = getComputedStyle(probe).color;
+    probe.remove();
+    return colour;
+  };
+  const wash = (colour, share) => {
+    const rgb = colour.match(/[\d.]+/g);
+    return colour.startsWith("rgb") ? `rgba(${rgb[0]}, ${rgb[1]}, ${rgb[2]}, ${share})` : colour;
+  };
+  const FONT = "'Inter Variable', system-ui, sans-serif";
+  /* what comes is Mbit/s */
+  const units = [[1000, "Gbit/s"], [1, "Mbit/s"], [0.001, "kbit/s"]];
+  const unitFor = (top) => units.find(([size]) => top >= size) || units[2];
+  const grain = (seconds) => (seconds < 7200 ? `${seconds / 60} minutes` : seconds < 172800 ? `${seconds / 3600} hours` : `${seconds / 86400} days`);
+
+  const label = (u, text, x, y, colour, card, bold, align) => {
+    const { ctx } = u, r = devicePixelRatio;
+    ctx.save();
+    ctx.textAlign = "left"; ctx.textBaseline = "alphabetic"; ctx.font = `${bold ? 600 : 400} ${12 * r}px ${FONT}`;
+    const width = ctx.measureText(text).width, left = align === "right" ? x - width : x;
+    ctx.fillStyle = card; ctx.globalAlpha = 0.85; ctx.fillRect(left - 4 * r, y - 11 * r, width + 8 * r, 15 * r);
+    ctx.globalAlpha = 1; ctx.fillStyle = colour; ctx.fillText(text, left, y);
+    ctx.restore();
+  };
+  const DASH = { p95: [2, 3], allowance: [9, 5] };
+
+  const draw = (box, data) => {
+    box.textContent = "";
+    const C = { out: ink(box, "--dh-chart-out"), in: ink(box, "--dh-chart-in"), p95: ink(box, "--dh-chart-p95"),
+      allowance: ink(box, "--dh-chart-allowance"), gap: ink(box, "--dh-chart-gap"), ink: ink(box, "--dh-ink-2"),
+      line: ink(box, "--dh-line"), card: ink(box, "--dh-card") };
+    const r = devicePixelRatio, narrow = box.clientWidth < 500;
+    const x = data.out.map((_, i) => data.start + i * data.step);
+    const lines = data.p95 === null || data.p95 === undefined ? []
+      : [{ value: data.p95, kind: "p95", label: `95th percentile so far: ${data.p95.toFixed(1)} ${data.unit}`, short: `95th ${data.p95.toFixed(1)}` }];
+    const top = Math.max(0.001, ...data.out.concat(data.in).filter((v) => v !== null), ...lines.map((line) => line.value));
+    const [size, unit] = unitFor(top);
+    const part = (options) => new Intl.DateTimeFormat("en-GB", { timeZone: "UTC", ...options });
+    const long = data.end - data.start > 100 * 86400, day = data.end - data.start < 3 * 86400;
+    const shape = part(day ? { hour: "2-digit", minute: "2-digit", hourCycle: "h23" } : long ? { month: "short" } : { day: "numeric", month: "short" });
+
+    const gaps = (u) => {
+      const { ctx, bbox } = u;
+      let lastLabel = -Infinity;
+      for (const [since, until] of data.gaps) {
+        const left = u.valToPos(since, "x", true), width = Math.max(u.valToPos(until, "x", true) - left, 3 * r);
+        ctx.save(); ctx.fillStyle = C.gap; ctx.fillRect(left, bbox.top, width, bbox.height); ctx.restore();
+        const text = left + width + 90 * r < bbox.left + bbox.width ? left + width + 6 * r : left - 84 * r;
+        if (text - lastLabel > 110 * r && text >= bbox.left) { label(u, "not measured", text, bbox.top + 12 * r, C.ink, C.card); lastLabel = text; }
+      }
+    };
+    const rules = (u) => {
+      const { ctx, bbox } = u;
+      for (const line of lines) {
+        const y = u.valToPos(line.value / size, "y", true);
+        ctx.save(); ctx.strokeStyle = C[line.kind]; ctx.lineWidth = 1.5 * r; ctx.setLineDash(DASH[line.kind].map((n) => n * r));
+        ctx.beginPath(); ctx.moveTo(bbox.left, y); ctx.lineTo(bbox.left + bbox.width, y); ctx.stroke(); ctx.restore();
+        label(u, narrow ? line.short : line.label, bbox.left + bbox.width - 6 * r, y - 6 * r, C[line.kind], C.card, true, "right");
+      }
+      if (data.sample) {
+        const { ctx: c } = u;
+        c.save(); c.translate(bbox.left + bbox.width / 2, bbox.top + bbox.height / 2); c.rotate(-0.18);
+        c.textAlign = "center"; c.globalAlpha = 0.28; c.fillStyle = C.ink; c.font = `600 ${(narrow ? 22 : 36) * r}px ${FONT}`;
+        c.fillText("sample history", 0, 0); c.restore();
+      }
+    };
+    const scaled = (values) => values.map((value) => (value === null ? null : value / size));
+    const chart = new uPlot({
+      width: box.clientWidth, height: box.clientHeight, padding: [16, 8, 0, 0], legend: { show: false },
+      cursor: { y: false, points: { size: 6 }, drag: { setScale: false } },
+      tzDate: (ts) => uPlot.tzDate(new Date(ts * 1e3), "UTC"),
+      scales: { x: { time: true, range: [data.start, data.end] }, y: { range: (u, low, high) => [0, Math.max(high || 0, top / size) * 1.12] } },
+      axes: [
+        { stroke: C.ink, font: `12px ${FONT}`, size: 30, space: narrow ? 62 : 74, grid: { show: false }, ticks: { stroke: C.line },
+          values: (u, splits) => splits.map((s) => shape.format(new Date(s * 1e3))) },
+        { stroke: C.ink, font: `12px ${FONT}`, size: 52, space: 34, grid: { stroke: C.line, width: 1 }, ticks: { show: false },
+          values: (u, splits) => splits.map((s) => (s >= 10 || s === 0 ? s.toFixed(0) : s.toFixed(1))) },
+      ],
+      series: [{},
+        { stroke: C.out, width: 1.25, fill: wash(C.out, 0.14), points: { show: false } },
+        { stroke: C.in, width: 1.25, dash: [4, 2], points: { show: false } }],
+      hooks: { drawClear: [gaps], draw: [rules], setCursor: [(u) => follow(box, u, x, data, size, unit, part)] },
+    }, [x, scaled(data.out), scaled(data.in)], box);
+    const words = box.parentElement.querySelector("[data-chart-grain]");
+    if (words) words.textContent = data.step > 300 ? `${unit}, each point the average of ${grain(data.step)}` : `${unit}, 5-minute values`;
+    return chart;
+  };
+
+  const follow = (box, u, x, data, size, unit, part) => {
+    const words = box.parentElement.querySelector("[data-chart-point]");
+    if (!words) return;
+    const i = u.cursor.idx;
+    if (i === null || i === undefined) { words.textContent = ""; return; }
+    const time = part({ day: "numeric", month: "short", hour: "2-digit", minute: "2-digit", hourCycle: "h23" }).format(new Date(x[i] * 1e3));
+    const value = (v) => (v === null ? "not measured" : `${(v / size).toFixed(1)} ${unit}`);
+    words.textContent = data.out[i] === null ? `${time}: not measured` : `${time}: out ${value(data.out[i])}, in ${value(data.in[i])}`;
+  };
+
+  const load = async (box) => {
+    const width = box.clientWidth < 500 ? 400 : 1500;
+    const answer = await fetch(`${box.dataset.url}${box.dataset.url.includes("?") ? "&" : "?"}points=${width}`, { headers: { Accept: "application/json" } });
+    if (!answer.ok) throw new Error(`chart ${answer.status}`);
+    const data = await answer.json();
+    let chart = draw(box, data);
+    let timer;
+    const again = () => { clearTimeout(timer); timer = setTimeout(() => { chart.destroy(); chart = draw(box, data); }, 120); };
+    new ResizeObserver(() => { if (Math.abs(chart.width - box.clientWidth) > 2) again(); }).observe(box);
+    new MutationObserver(again).observe(document.documentElement, { attributes: true, attributeFilter: ["data-bs-theme"] });
+  };
+  const failed = (box) => { box.textContent = "The drawing could not be loaded. The table below holds the same figures."; box.classList.add("dh-chart-failed"); };
+  const seen = new IntersectionObserver((entries) => entries.forEach((entry) => {
+    if (!entry.isIntersecting) return;
+    seen.unobserve(entry.target);
+    load(entry.target).catch(() => failed(entry.target));
+  }), { rootMargin: "200px" });
+  const begin = () => document.querySelectorAll("[data-chart]:not([data-watched])").forEach((box) => { box.dataset.watched = "1"; seen.observe(box); });
+  if (document.readyState === "loading") document.addEventListener("DOMContentLoaded", begin); else begin();
+  document.addEventListener("htmx:afterSettle", begin);
+})();
