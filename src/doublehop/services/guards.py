@@ -98,9 +98,7 @@ def _open(actor: Actor, kind: OperationKind, server: Server) -> Refusal | None:
         return None
     age = int((timezone.now() - other.asked_at).total_seconds())
     same = "This" if other.kind == kind else "A"
-    sentence = (
-        f"{same} {NAME[other.kind].lower()} is already running, asked by {asked_by(actor, other)} {age} s ago."
-    )
+    sentence = f"{same} {NAME[other.kind].lower()} is already running, asked by {asked_by(actor, other)} {age} s ago."
     return AlreadyOpen(sentence, other)
 
 

@@ -35,6 +35,7 @@ log = structlog.get_logger(__name__)
 LOOK_AGAIN_SECONDS = 1.0
 SEND_AGAIN_AFTER = timedelta(seconds=20)
 """A level step that reads back unequal is sent again after so long: controllers take their time."""
+ASKED_BEFORE_CUT = 3
 BACK_OFF_SECONDS = (2, 5, 10, 20, 40, 60)
 EARLIEST_ON = timedelta(seconds=5)
 """Right after a reset was accepted the power still reads on; only a later reading says anything."""
@@ -187,7 +188,7 @@ _LEVEL: dict[StepKind, tuple[Command, Callable[[int], Any], object]] = {
 
 def _level(operation: Operation, step: Step) -> None:
     command, read, wanted = _LEVEL[StepKind(step.kind)]
-    if command is Command.POWER_OFF_GRACEFUL and not operation.graceful:
+    if command is Command.POWER_OFF_GRACEFUL and _is_cut(operation, step):
         command = Command.POWER_OFF_HARD
     state = _read_back(operation, step, read)
     if step.found is None:
@@ -209,6 +210,12 @@ def _level(operation: Operation, step: Step) -> None:
         step.note = unsure.text[:500]
         step.save(update_fields=["note"])
     raise _Wait(LOOK_AGAIN_SECONDS)
+
+
+def _is_cut(operation: Operation, step: Step) -> bool:
+    """A suspension must not depend on whether the system inside listens: asked in vain some times, the power is cut."""
+    asked_in_vain = operation.kind == OperationKind.SUSPEND and step.times_sent >= ASKED_BEFORE_CUT
+    return asked_in_vain or not operation.graceful
 
 
 def _read_back(operation: Operation, step: Step, read: Callable[[int], Any]) -> Any:

@@ -52,7 +52,11 @@ _WAY_STEPS: dict[str, tuple[StepKind, ...]] = {
 }
 _WAY_PART = {"port": "port", "upstream": "suspension", "power": "power"}
 
-SEND_WITHIN = {OperationKind.REBOOT: timedelta(minutes=2)}
+SEND_WITHIN = {
+    OperationKind.REBOOT: timedelta(minutes=2),
+    OperationKind.POWER_ON: timedelta(minutes=5),
+    OperationKind.POWER_OFF: timedelta(minutes=5),
+}
 SETTLE_WITHIN = {
     OperationKind.REBOOT: timedelta(minutes=10),
     OperationKind.REFRESH_ADDRESSES: timedelta(minutes=2),

@@ -175,6 +175,16 @@ class TestSuspend:
         run_all_jobs()
         assert house.stage.place.machines["bare"].power is PowerState.ON
 
+    def test_a_system_that_does_not_listen_is_cut(self, house, monkeypatch):
+        monkeypatch.setattr("doublehop.services.work.SEND_AGAIN_AFTER", timedelta(0))
+        policy = actions.create_suspend_policy(house.cast.rosa, "Power off", ["power"])
+        house.product.suspend_policy = policy
+        house.product.save()
+        house.stage.place.fault(Fault.LIE, on="power.off", times=3)
+        ask(house.cast.rosa, OperationKind.SUSPEND, house.service)
+        run_all_jobs()
+        assert effects(house) == ["power.off:hard"]
+
     def test_a_suspension_overtakes_a_reboot_that_waits(self, house):
         reboot = ask(house.cast.mara, OperationKind.REBOOT, house.service)
         ask(house.cast.rosa, OperationKind.SUSPEND, house.service)
