@@ -1,0 +1,16 @@
+"""``python -m tests.bench``: builds scratch installations, measures, prints figures and ratios. Ends by itself."""
+
+import tempfile
+from pathlib import Path
+
+from tests.bench import growth, serving
+
+
+def main() -> None:
+    with tempfile.TemporaryDirectory(prefix="doublehop-bench-") as folder:
+        growth.report(Path(folder))
+        serving.report(Path(folder))
+
+
+if __name__ == "__main__":
+    main()
