@@ -1,10 +1,13 @@
 """Reading the journal. It knows nobody: callers say which organisation or client reads."""
 
-from django.db.models import QuerySet
+from typing import TypeVar
+
+from django.db.models import Exists, Model, OuterRef, Q, QuerySet
 
 from doublehop.journal.models import Audience, Entry
 
 MOST_AT_ONCE = 200
+Row = TypeVar("Row", bound=Model)
 
 
 def entries_for_organisation(
@@ -21,8 +24,6 @@ def entries_for_organisation(
     limit: int = 50,
 ) -> list[Entry]:
     """Newest first. ``before_id`` and ``after_id`` page by key."""
-    theirs = Audience.objects.filter(organisation_id=organisation_id).values("entry_id")
-    rows = Entry.objects.filter(pk__in=theirs)
     wanted = {
         "target_kind": target_kind,
         "target_id": target_id,
@@ -30,20 +31,29 @@ def entries_for_organisation(
         "service_id": service_id,
         "client_id": client_id,
     }
-    rows = rows.filter(**{name: value for name, value in wanted.items() if value is not None})
+    wanted = {name: value for name, value in wanted.items() if value is not None}
+    theirs = Audience.objects.filter(organisation_id=organisation_id)
+    if not wanted and not text:
+        # Their newest lines by the key of the audience: as quick in a journal of millions that are others'.
+        ids = [row.entry_id for row in _page(theirs, "entry_id", before_id, after_id, limit)]
+        return list(Entry.objects.filter(pk__in=ids).order_by("-pk"))
+    rows = Entry.objects.filter(Exists(theirs.filter(entry_id=OuterRef("pk"))), **wanted)
     if text:
-        rows = rows.filter(target_label__icontains=text) | rows.filter(actor_label__icontains=text)
-    return _page(rows, before_id, after_id, limit)
+        rows = rows.filter(Q(target_label__icontains=text) | Q(actor_label__icontains=text))
+    return _page(rows, "pk", before_id, after_id, limit)
 
 
 def entries_for_client(client_id: int, *, before_id: int | None = None, limit: int = 50) -> list[Entry]:
-    return _page(Entry.objects.filter(client_id=client_id), before_id, None, limit)
+    """All that was done for a client, whoever did it: for the client's own eyes, names from beyond its brand must go."""
+    return _page(Entry.objects.filter(client_id=client_id), "pk", before_id, None, limit)
 
 
-def _page(rows: QuerySet[Entry], before_id: int | None, after_id: int | None, limit: int) -> list[Entry]:
+def _page(
+    rows: QuerySet[Row], key: str, before_id: int | None, after_id: int | None, limit: int
+) -> list[Row]:
     limit = min(limit, MOST_AT_ONCE)
     if after_id is not None:
-        return list(reversed(rows.filter(pk__gt=after_id).order_by("pk")[:limit]))
+        return list(reversed(rows.filter(**{f"{key}__gt": after_id}).order_by(key)[:limit]))
     if before_id is not None:
-        rows = rows.filter(pk__lt=before_id)
-    return list(rows.order_by("-pk")[:limit])
+        rows = rows.filter(**{f"{key}__lt": before_id})
+    return list(rows.order_by(f"-{key}")[:limit])
