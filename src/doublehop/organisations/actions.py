@@ -4,14 +4,14 @@ import re
 
 from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ValidationError
-from django.core.validators import validate_email
+from django.core.validators import MaxLengthValidator, validate_email
 from django.db import IntegrityError, transaction
 from django.db.models import Max
 
 from doublehop.organisations import record
 from doublehop.organisations.actor import SYSTEM, Actor, Duty, Role
 from doublehop.organisations.contrast import CARD_DARK, CARD_LIGHT, ENOUGH, HEX, contrast, nearest_passing
-from doublehop.organisations.hosts import bare_host, forget_hosts
+from doublehop.organisations.hosts import bare_host, forget_hosts, is_shared_host
 from doublehop.organisations.models import Brand, Client, ClientPerson, Organisation, Staff, User
 from doublehop.organisations.queries import client as client_of
 from doublehop.organisations.queries import organisations_visible_to
@@ -19,6 +19,7 @@ from doublehop.organisations.refusals import BadInput, NotAllowed, NotHere, Wron
 
 FIRST_CLIENT_NUMBER = 1001
 LARGEST_LOGO_BYTES = 100_000
+LONGEST_EMAIL = 254
 _IMAGES = ((b"\x89PNG\r\n\x1a\n", "image/png"), (b"\xff\xd8\xff", "image/jpeg"))
 COLOURS = ("system", "light", "dark")
 
@@ -221,6 +222,7 @@ def _name(text: str, longest: int = 120) -> str:
 def _email(text: str, field: str = "email") -> str:
     address = text.strip().lower()
     try:
+        MaxLengthValidator(LONGEST_EMAIL)(address)
         validate_email(address)
     except ValidationError as error:
         raise BadInput("Write an e-mail address such as name@example.org.", field=field) from error
@@ -229,8 +231,10 @@ def _email(text: str, field: str = "email") -> str:
 
 def _host(text: str) -> str:
     host = text.strip().lower()
-    if host and (bare_host(host) != host or re.fullmatch(r"[0-9.]+|.*:.*", host)):
+    if host and (bare_host(host) != host or "." not in host or re.fullmatch(r"[0-9.]+", host)):
         raise BadInput("Write a host name such as panel.example.org, without port or path.", field="host")
+    if is_shared_host(host):
+        raise BadInput("This host name is taken.", field="host")
     return host
 
 

@@ -11,7 +11,8 @@ from django.http import HttpRequest, HttpResponse, HttpResponseNotFound
 from doublehop.organisations.models import Brand
 
 REMEMBERED_SECONDS = 5.0
-_HOST = re.compile(r"(?P<name>[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?|\[[0-9a-f:]+\])(:[0-9]{1,5})?")
+_LABEL = r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
+_HOST = re.compile(rf"((?P<name>{_LABEL}(\.{_LABEL})*)\.?|\[(?P<v6>[0-9a-f:.]+)\])(:[0-9]{{1,5}})?")
 _remembered: dict[str, tuple[float, "BrandView | None"]] = {}
 
 
@@ -44,18 +45,22 @@ def view_of(brand: Brand, *, is_shared: bool = False) -> BrandView:
 
 
 def bare_host(header: str) -> str:
-    """The host name of a Host header in lower case, without port and final dot; empty when it is none."""
-    text = header.strip().lower()
-    match = _HOST.fullmatch(text) or _HOST.fullmatch(text.rstrip("."))
-    return match["name"].strip("[]").rstrip(".") if match else ""
+    """The host name of a Host header in lower case, without port, final dot and brackets; empty when it is none."""
+    match = _HOST.fullmatch(header.lower()) if len(header) <= 270 else None
+    return (match["name"] or match["v6"]) if match else ""
+
+
+def is_shared_host(host: str) -> bool:
+    """Whether a bare host name belongs to the installation itself, and so to no brand."""
+    return host in {name.lower().strip("[]") for name in settings.DOUBLEHOP_SHARED_HOSTS}
 
 
 def brand_for_host(host: str) -> BrandView | None:
     """The brand of a bare host name, NOBODY for a shared one, None for a host that is nobody's."""
-    if host in settings.DOUBLEHOP_SHARED_HOSTS:
-        return NOBODY
     if not host:
         return None
+    if is_shared_host(host):
+        return NOBODY
     now = time.monotonic()
     kept = _remembered.get(host)
     if kept and kept[0] > now:

@@ -1,13 +1,19 @@
-"""Who signs in, and as whom a request acts. No hint whether an address exists: same words, same work."""
+"""Who signs in, and as whom a request acts. No hint whether an address exists: same words, same work.
+
+Failed attempts are limited by allauth, per visitor and per address. It counts in Django's default cache, which
+belongs to one process: several web processes need one cache for all, else each counts for itself.
+"""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 from allauth.account.adapter import DefaultAccountAdapter
 from django.contrib.auth import logout
 from django.contrib.auth.backends import BaseBackend
-from django.contrib.auth.hashers import check_password, make_password
+from django.contrib.auth.hashers import make_password
+from django.contrib.auth.models import AnonymousUser
 from django.http import HttpRequest, HttpResponse
+from django.utils.http import url_has_allowed_host_and_scheme
 
 from doublehop.journal import actions as journal
 from doublehop.organisations.hosts import BrandView
@@ -15,7 +21,8 @@ from doublehop.organisations.models import User
 from doublehop.organisations.queries import actor_for_user, brand_of_organisation
 
 MOST_CANDIDATES = 3
-"""On a shared host one address may belong to people of several brands; nobody is made to hash for all of them."""
+"""On a shared host one address may belong to people of several brands. As many passwords are hashed there for every
+address, else the time would tell one brand that another knows the same person. The oldest sign-ins come first."""
 
 
 def _brand(request: HttpRequest) -> BrandView:
@@ -31,17 +38,15 @@ class BrandBackend(BaseBackend):
     ) -> User | None:
         if request is None or not email or not password:
             return None
-        people = User.objects.filter(email=email.strip().lower())
-        brand = _brand(request)
+        people = User.objects.filter(email=email.strip().lower(), is_active=True)
+        brand, most = _brand(request), MOST_CANDIDATES
         if brand.organisation_id is not None:
-            people = people.filter(brand_organisation_id=brand.organisation_id)
-        candidates = list(people.order_by("pk")[:MOST_CANDIDATES])
-        if not candidates:
-            make_password(password)  # the work that a known address would have cost
-        fitting = [user for user in candidates if check_password(password, user.password)]
-        if len(fitting) != 1 or not fitting[0].is_active:
-            return None
-        return fitting[0]
+            people, most = people.filter(brand_organisation_id=brand.organisation_id), 1
+        candidates = list(people.order_by("pk")[:most])
+        fitting = [user for user in candidates if user.check_password(password)]
+        for _missing in range(most - len(candidates)):
+            make_password(password)  # the work that one more candidate would have cost
+        return fitting[0] if len(fitting) == 1 else None
 
     def get_user(self, user_id: int) -> User | None:
         users = User.objects.select_related("staff__organisation", "client_person__client__organisation")
@@ -52,23 +57,36 @@ class BrandBackend(BaseBackend):
 class Adapter(DefaultAccountAdapter):  # type: ignore[misc]
     """allauth's hooks: nobody registers, and both outcomes stand in the journal."""
 
+    error_messages: ClassVar[dict[str, Any]] = {
+        **DefaultAccountAdapter.error_messages,
+        "email_password_mismatch": "That e-mail address and password do not match.",
+        "too_many_login_attempts": "Too many attempts have failed. Try again in five minutes.",
+    }
+
     def is_open_for_signup(self, request: HttpRequest) -> bool:
         return False
 
-    def authentication_failed(self, request: HttpRequest, **credentials: Any) -> None:
-        brand = _brand(request)
-        _write(
-            request,
-            "sign_in.failed",
-            None,
-            str(credentials.get("email", ""))[:80],
-            brand.organisation_id,
-            "failed",
+    def is_ajax(self, request: HttpRequest) -> bool:
+        """Pages only: an answer in JSON would be a second face of signing in."""
+        return False
+
+    def is_safe_url(self, url: str) -> bool:
+        """``next`` stays on this host: allauth would trust the installation's own as well, whose name is not the brand's."""
+        request: HttpRequest = self.request
+        return url_has_allowed_host_and_scheme(
+            url, allowed_hosts={request.get_host()}, require_https=request.is_secure()
         )
+
+    def authentication_failed(self, request: HttpRequest, **credentials: Any) -> None:
+        """On a shared host no brand is known, so nobody's staff reads which address was typed."""
+        typed = str(credentials.get("email", ""))[:80]
+        address = self.get_client_ip(request)
+        _write("sign_in.failed", None, typed, _brand(request).organisation_id, address, "failed")
 
     def post_login(self, request: HttpRequest, user: User, **kwargs: Any) -> HttpResponse:
         response: HttpResponse = super().post_login(request, user, **kwargs)
-        _write(request, "sign_in.done", user, user.name, user.brand_organisation_id, "done")
+        address = self.get_client_ip(request)
+        _write("sign_in.done", user, user.name, user.brand_organisation_id, address, "done")
         return response
 
     def add_message(self, *args: Any, **kwargs: Any) -> None:
@@ -76,8 +94,9 @@ class Adapter(DefaultAccountAdapter):  # type: ignore[misc]
 
 
 def _write(
-    request: HttpRequest, verb: str, user: User | None, label: str, organisation_id: int | None, result: str
+    verb: str, user: User | None, label: str, organisation_id: int | None, address: str, result: str
 ) -> None:
+    """``address`` is the visitor's IP address."""
     journal.record(
         actor_kind="person",
         actor_id=user.pk if user else None,
@@ -87,14 +106,17 @@ def _write(
         verb=verb,
         target_kind="sign_in",
         target_id=None,
-        target_label=request.META.get("REMOTE_ADDR", ""),
+        target_label=address,
         result=result,
         audience=[organisation_id] if organisation_id else [],
     )
 
 
 class ActorMiddleware:
-    """Sets ``request.actor``; a session of another brand is not honoured on a brand's own host."""
+    """Sets ``request.actor``; a session of another brand is not honoured on a brand's own host.
+
+    ``request.user`` is somebody exactly when ``request.actor`` is.
+    """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self.get_response = get_response
@@ -106,8 +128,10 @@ class ActorMiddleware:
             brand = _brand(request)
             if brand.organisation_id not in (None, user.brand_organisation_id):
                 logout(request)
+            elif (actor := actor_for_user(user)) is None:
+                request.user = AnonymousUser()
             else:
-                request.actor = actor_for_user(user)  # type: ignore[attr-defined]
+                request.actor = actor  # type: ignore[attr-defined]
                 if brand.organisation_id is None:
                     own = brand_of_organisation(user.brand_organisation_id, is_shared=True)
                     request.brand = own  # type: ignore[attr-defined]

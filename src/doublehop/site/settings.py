@@ -116,6 +116,8 @@ ACCOUNT_SIGNUP_FIELDS = ["email*", "password1*"]
 ACCOUNT_USER_MODEL_USERNAME_FIELD = None
 ACCOUNT_EMAIL_VERIFICATION = "none"
 ACCOUNT_LOGOUT_REDIRECT_URL = "/sign-in/"
+# Behind TLS there is one proxy of ours, so the last address that it noted is the visitor's: failed sign-ins count for that one.
+ALLAUTH_TRUSTED_PROXY_COUNT = 1 if ENVIRONMENT.behind_tls else 0
 LOGIN_URL = "/sign-in/"
 LOGIN_REDIRECT_URL = "/"
 
