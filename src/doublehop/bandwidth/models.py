@@ -51,8 +51,9 @@ class Baseline(models.Model):
     device = models.CharField(max_length=200)
     taken_at = models.DateTimeField()
     uptime_centiseconds = models.BigIntegerField()
-    in_octets = models.DecimalField(max_digits=20, decimal_places=0)
-    out_octets = models.DecimalField(max_digits=20, decimal_places=0)
+    octets_in = models.CharField(max_length=20)
+    octets_out = models.CharField(max_length=20)
+    """Counters as text: they go up to 2^64 - 1, and SQLite would round numbers above 2^63."""
     bits = models.PositiveSmallIntegerField()
     discontinuity = models.BigIntegerField(default=0)
     open_in = models.BigIntegerField(default=0)

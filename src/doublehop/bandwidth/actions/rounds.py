@@ -4,7 +4,6 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
-from decimal import Decimal
 
 from django.db import transaction
 from django.utils import timezone
@@ -110,8 +109,8 @@ def _previous(baseline: Baseline, speed_bps: int) -> Reading:
         device=baseline.device,
         taken_ms=slots.to_ms(baseline.taken_at),
         uptime_cs=baseline.uptime_centiseconds,
-        octets_in=int(baseline.in_octets),
-        octets_out=int(baseline.out_octets),
+        octets_in=int(baseline.octets_in),
+        octets_out=int(baseline.octets_out),
         bits=baseline.bits,
         speed_bps=speed_bps,
         discontinuity=baseline.discontinuity,
@@ -136,8 +135,8 @@ def _baseline(port_id: int, reading: Reading, open_part: Part) -> Baseline:
         device=reading.device,
         taken_at=slots.from_ms(reading.taken_ms),
         uptime_centiseconds=reading.uptime_cs,
-        in_octets=Decimal(reading.octets_in),
-        out_octets=Decimal(reading.octets_out),
+        octets_in=str(reading.octets_in),
+        octets_out=str(reading.octets_out),
         bits=reading.bits,
         discontinuity=reading.discontinuity,
         open_in=open_part.octets_in,
