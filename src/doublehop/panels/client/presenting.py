@@ -93,6 +93,10 @@ class ServerPage:
     may_take_back: bool = False
 
     @property
+    def hostname(self) -> str:
+        return str(self.service.hostname or (self.server.hostname if self.server else ""))
+
+    @property
     def short_name(self) -> str:
         """``web1`` of web1.example.org, for a button; an address stays whole."""
         first = self.name.partition(".")[0]

@@ -56,7 +56,7 @@ def live_pill(
 ) -> SafeString:
     """A state read from a machine, with its age: filled while fresh, hollow once older than ``stale_after`` seconds
     (0: three intervals of the background reading), "Not read yet" without a time."""
-    if read_at is None or not state:
+    if not read_at or not state:
         return format_html('<span class="dh-live">{}</span>', _pill(NOT_READ))
     stale = is_stale(read_at, after=timedelta(seconds=stale_after) if stale_after else STALE_AFTER)
     aged = age(read_at, before="last read" if stale else before)
@@ -66,7 +66,7 @@ def live_pill(
 @register.simple_tag
 def age(moment: datetime | None, before: str = "", css: str = "dh-age") -> SafeString | str:
     """``{% age server.power_read_at before="read" %}``: counts on in the browser; hover gives date, time and zone."""
-    if moment is None:
+    if not moment:  # a name that the template does not know arrives as an empty text
         return ""
     text = f"{before} {words.ago(moment)}".strip()
     return format_html(
@@ -82,7 +82,7 @@ def age(moment: datetime | None, before: str = "", css: str = "dh-age") -> SafeS
 @register.simple_tag
 def at(moment: datetime | None, before: str = "", css: str = "dh-age") -> SafeString | str:
     """``{% at operation.asked_at %}``: the clock time (with the day when it is not today); does not count."""
-    if moment is None:
+    if not moment:  # a name that the template does not know arrives as an empty text
         return ""
     text = f"{before} {words.clock(moment)}".strip()
     return format_html(
@@ -169,13 +169,13 @@ def rate_unit(bits_per_second: float | None) -> str:
 @register.filter
 def when(moment: datetime | None) -> str:
     """``14:05`` today, ``21 Nov, 09:14`` this year, in the person's zone."""
-    return "" if moment is None else words.clock(moment)
+    return "" if not moment else words.clock(moment)
 
 
 @register.filter
 def waited(moment: datetime | None) -> str:
     """How long ago, as a length: ``24 min``, ``2 h 10 min``."""
-    return "" if moment is None else words.span(timezone.now() - moment)
+    return "" if not moment else words.span(timezone.now() - moment)
 
 
 @register.filter
