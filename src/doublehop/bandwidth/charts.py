@@ -28,7 +28,7 @@ def rate(octets: float, seconds: float = SLOT_SECONDS) -> float:
 def volume(octets: int) -> float:
     """GB (decimal), with as many digits as a person can use."""
     value = octets / 1_000_000_000
-    return round(value, 0 if value >= 100 else 1 if value >= 10 else 3)
+    return round(value) if value >= 100 else round(value, 1 if value >= 10 else 3)
 
 
 @dataclass(frozen=True)

@@ -6,15 +6,18 @@ from datetime import timedelta
 
 import pytest
 from tests.cast import a_cast
+from tests.stage import a_stage
 
 from doublehop.bandwidth import collector, store
 from doublehop.bandwidth.actions import write_round
 from doublehop.bandwidth.models import Baseline, Block, Collection, Daily, Wiring
-from doublehop.bandwidth.queries import collections_visible_to
+from doublehop.bandwidth.queries import chart, collections_visible_to
 from doublehop.bandwidth.slots import slot_of
 from doublehop.bandwidth.tests.switch import MBIT, T0, Switch
 from doublehop.driver_kit import errors
+from doublehop.driver_kit.conformance.world import Fault
 from doublehop.driver_kit.contract import PortCounter
+from doublehop.jobs.engine import Engine
 from doublehop.jobs.models import Job
 
 pytestmark = pytest.mark.django_db
@@ -162,6 +165,21 @@ def test_a_port_that_moves_takes_no_octets_along(switch):
 
 
 # ---------------------------------------------------------------- the jobs
+
+
+def test_through_the_door_from_a_real_driver(cast):
+    stage = a_stage(cast.ines)
+    (server,) = stage.machines("m1")
+    for number in range(3):
+        stage.place.clock = lambda minutes=5 * number: T0 + timedelta(minutes=minutes)
+        collector.collect_all({})
+        Engine(collector.JOBS).drain()
+    seen = chart(cast.ines, server.pk, "day", points=288, now=T0 + 2 * FIVE)
+    # What the machine sent into the switch, 125,000 octets a second, is its out.
+    assert (seen.outward[-2:], seen.inward[-2:]) == ((1.0, 1.0), (10.0, 10.0))
+    stage.place.fault(Fault.UNREACHABLE, on="counters.read")
+    collector.collect({"upstream_id": stage.upstream.pk})
+    assert Collection.objects.get().failure_text
 
 
 class Counters:

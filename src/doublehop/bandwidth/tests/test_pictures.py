@@ -140,6 +140,13 @@ def test_the_first_moment_of_a_month(cast, switch):
     )
 
 
+@pytest.mark.parametrize("span", ["day", "month", "year"])
+def test_few_questions_to_the_database(cast, switch, span, django_assert_num_queries):
+    write_sample_history(switch.upstream.pk, end=T0)
+    with django_assert_num_queries(5):
+        chart(cast.ines, switch.server.pk, span, points=1500, now=T0)
+
+
 def test_another_span_is_refused(cast, switch):
     with pytest.raises(BadInput):
         chart(cast.ines, switch.server.pk, "week", points=100, now=T0)
