@@ -4,14 +4,13 @@ import re
 
 import pytest
 from django.test import Client, RequestFactory, override_settings
-from django.urls import path
+from django.urls import include, path
 
 from doublehop.organisations.refusals import BadInput, NotAllowed, NotHere, WrongState
 from doublehop.panels import errors
 from doublehop.panels.brands import ink_on
 from doublehop.panels.middleware import POLICY
 from doublehop.panels.refusals import refusal_response
-from doublehop.site.urls import urlpatterns as real
 
 pytestmark = pytest.mark.django_db
 
@@ -29,7 +28,11 @@ def refuses(request, kind):
     }[kind]
 
 
-urlpatterns = [path("breaks/", breaks), path("refuses/<str:kind>/", refuses), *real]
+urlpatterns = [
+    path("breaks/", breaks),
+    path("refuses/<str:kind>/", refuses),
+    path("", include("doublehop.site.urls")),
+]
 handler404, handler500 = errors.not_found, errors.server_error
 
 
