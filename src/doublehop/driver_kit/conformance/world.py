@@ -29,6 +29,7 @@ from doublehop.driver_kit.errors import (
     Refused,
     Unreachable,
 )
+from doublehop.driver_kit.secret import Secret
 
 PASSWORD = "memory-world-password"  # noqa: S105 (opens nothing but this toy)
 
@@ -73,7 +74,7 @@ class Machine:
     serial: str = ""
     mac: str = ""
     username: str = "root"
-    password: str = ""
+    password: str = field(default="", repr=False)
     if_name: str = ""
     parts: frozenset[str] = frozenset(SERVER_PARTS)
     rdns: str = ""
@@ -106,7 +107,7 @@ class World:
     """One place. Every method may be called from any thread."""
 
     endpoint: str
-    password: str = PASSWORD
+    password: str = field(default=PASSWORD, repr=False)
     settle_seconds: float = 0.0
     """How long a power change takes to land; its ticket is pending until then."""
     clock: Callable[[], datetime] = field(default=lambda: datetime.now(UTC))
@@ -197,7 +198,7 @@ class World:
                 machine.power, machine.pending = machine.pending[1], None
             return machine
 
-    def call(self, name: str, external_id: str, password: str) -> Fault | None:
+    def call(self, name: str, external_id: str, password: Secret) -> Fault | None:
         """Notes a call, and lets a planned fault speak first. Returns a fault that the caller has to play."""
         with self._lock:
             self._calls.append((external_id, name))
@@ -209,7 +210,7 @@ class World:
                     self._use_up(planned)
         if delay:
             time.sleep(delay)
-        if password != self.password:
+        if password != Secret(self.password):
             raise CredentialsRejected("the password is wrong")
         if plan is None:
             return None

@@ -34,7 +34,7 @@ class MemoryUpstream:
     def __init__(self, settings: Values) -> None:
         self._world = world(str(settings["endpoint"]))
         secret = settings.get("password", "")
-        self._password = secret.reveal() if isinstance(secret, Secret) else ""
+        self._password = secret if isinstance(secret, Secret) else Secret("")
         lines = settings.get("servers") or ()
         _fill(self._world, [lines] if isinstance(lines, str) else [str(line) for line in lines])  # type: ignore[union-attr]
         self.inventory: Inventory | None = MemoryInventory(self._world, self._password)
@@ -55,7 +55,7 @@ class MemoryUpstream:
 
 
 class MemoryInventory:
-    def __init__(self, place: World, password: str) -> None:
+    def __init__(self, place: World, password: Secret) -> None:
         self._world = place
         self._password = password
 
@@ -68,7 +68,7 @@ class MemoryInventory:
 
 
 class MemoryCounters:
-    def __init__(self, place: World, password: str) -> None:
+    def __init__(self, place: World, password: Secret) -> None:
         self._world = place
         self._password = password
 

@@ -28,7 +28,7 @@ from doublehop.driver_kit.secret import Secret
 class _Reach:
     """How every part reaches its machine: the call is noted, faults are played, then the world is asked."""
 
-    def __init__(self, place: World, external_id: str, password: str) -> None:
+    def __init__(self, place: World, external_id: str, password: Secret) -> None:
         self._world = place
         self._id = external_id
         self._password = password
@@ -140,7 +140,7 @@ class MemorySuspension(_Reach):
 class MemoryServer:
     """A part is there when the machine has it; an unknown machine shows all, and each of them raises NotFound."""
 
-    def __init__(self, place: World, external_id: str, password: str) -> None:
+    def __init__(self, place: World, external_id: str, password: Secret) -> None:
         self.external_id = external_id
         self._reach = _Reach(place, external_id, password)
         known = place.machines.get(external_id)

@@ -1,0 +1,1 @@
+"""Own machines: a BMC each (Redfish) and one switch (SNMP)."""
