@@ -49,6 +49,7 @@ DEBUG = False
 # Brand hosts live in the database: organisations.hosts answers 404 to every host that is neither shared nor a brand's.
 ALLOWED_HOSTS = ["*"]
 CSRF_TRUSTED_ORIGINS = [ENVIRONMENT.base_url]
+CSRF_FAILURE_VIEW = "doublehop.panels.errors.csrf_failure"
 
 DATABASES = {"default": _database(ENVIRONMENT)}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"

@@ -251,6 +251,8 @@ def read_again(request: HttpRequest, service_id: int) -> HttpResponse:
     row = queries.service(actor, service_id)
     if row.server_id is not None:
         fleet_actions.ask_refresh(actor, row.server_id)
+    if getattr(request, "htmx", False):
+        return HttpResponse(status=204)
     return HttpResponseRedirect(reverse("client-server", args=[service_id]))
 
 

@@ -120,7 +120,7 @@
     if (!entry.isIntersecting) return;
     seen.unobserve(entry.target);
     load(entry.target).catch(() => failed(entry.target));
-  }), { rootMargin: "200px" });
+  }), { rootMargin: "1200px" });
   const begin = () => document.querySelectorAll("[data-chart]:not([data-watched])").forEach((box) => { box.dataset.watched = "1"; seen.observe(box); });
   if (document.readyState === "loading") document.addEventListener("DOMContentLoaded", begin); else begin();
   document.addEventListener("htmx:afterSettle", begin);
