@@ -210,17 +210,22 @@ class Emulators:
             ("sushy-emulator", self.bmc_log, self._bmc_answers),
             ("snmpsim-command-responder", self.switch_log, self._switch_answers),
         ):
-            while not is_ready():
-                if any(child.poll() is not None for child in self._children) or time.monotonic() > until:
+            # A stranger may answer on a taken port, so ours must be alive as well.
+            while not is_ready() or self._any_ended():
+                if self._any_ended() or time.monotonic() > until:
                     raise EmulatorsUnavailable(f"{name} does not start; it said: {last_words(log)}")
                 time.sleep(0.1)
+
+    def _any_ended(self) -> bool:
+        return any(child.poll() is not None for child in self._children)
 
     def _bmc_answers(self) -> bool:
         try:
             # Nothing secret is sent, and this is our own child on loopback.
+            context = httpx.create_ssl_context(verify=False)
             answer = httpx.get(
-                f"{self.addresses.bmc_url}/redfish/v1/", verify=False, timeout=2, trust_env=False
-            )  # noqa: S501
+                f"{self.addresses.bmc_url}/redfish/v1/", verify=context, timeout=2, trust_env=False
+            )
         except httpx.TransportError:
             return False
         return answer.status_code == 200

@@ -22,7 +22,11 @@ class ScriptedCarrier:
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         self.wrote = True
         self.requests.append(request)
-        return self._answer(request)
+        answer = self._answer(request)
+        # As from a wire: not yet read. One answer may be given many times.
+        return httpx.Response(
+            answer.status_code, headers=answer.headers, stream=httpx.ByteStream(answer.content)
+        )
 
     def close(self) -> None:
         """Nothing is open."""
