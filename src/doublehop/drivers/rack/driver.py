@@ -140,7 +140,8 @@ def _test_bmc(record: Values, limits: Limits) -> tuple[tuple[str, bool, str], st
             client.close()
     except UpstreamError as error:
         certificate = look(text_of(record, "bmc_url"), seconds=limits.connect_seconds)
-        return (what, False, error.text), certificate.fingerprint if not certificate.verified else ""
+        unproven = "" if certificate.verified else certificate.fingerprint
+        return (what, False, error.text + (f"; it shows {unproven}" if unproven else "")), unproven
     return (what, True, text), ""
 
 
