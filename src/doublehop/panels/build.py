@@ -77,8 +77,6 @@ def _run_npm() -> None:
 def fetch() -> Path:
     """``node_modules`` as the lock says; asks npm only when the lock changed."""
     lock = FRONTEND / "package-lock.json"
-    if not lock.exists():
-        raise BuildFailed(f"{lock} is missing: run this from a checkout of the repository.")
     modules = FRONTEND / "node_modules"
     fetched = modules / ".fetched"
     wanted = _digest([lock])
@@ -174,12 +172,21 @@ def write_sprite(modules: Path, sources: list[Path]) -> None:
     say(f"icons: {len(symbols)}")
 
 
+def _stamp() -> dict[str, str]:
+    return {"inputs": _digest([FRONTEND / "package-lock.json", *own_sources()])}
+
+
+def is_up_to_date() -> bool:
+    return STAMP.exists() and json.loads(STAMP.read_text(encoding="utf-8")) == _stamp()
+
+
 def build() -> None:
-    sources = own_sources()
-    stamp = {"inputs": _digest([FRONTEND / "package-lock.json", *sources])}
-    if STAMP.exists() and json.loads(STAMP.read_text(encoding="utf-8")) == stamp:
+    if not (FRONTEND / "package-lock.json").exists():
+        raise BuildFailed(f"{FRONTEND} is missing: run this from a checkout of the repository.")
+    if is_up_to_date():
         say("up to date")
         return
+    sources, stamp = own_sources(), _stamp()
     modules = fetch()
     VENDOR.mkdir(parents=True, exist_ok=True)
     write_css(modules, sources)

@@ -89,6 +89,8 @@ class ServerPage:
     suspension: SuspensionNotice | None
     lines: list[HistoryLine]
     now_running: HistoryLine | None = None
+    just_ended: HistoryLine | None = None
+    """Stays for a while in the place of what ran, so that nobody misses how it ended."""
     undecided: HistoryLine | None = None
     may_take_back: bool = False
 

@@ -30,6 +30,7 @@ CLIENT_KINDS = (
     OperationKind.POWER_OFF,
     OperationKind.REFRESH_ADDRESSES,
 )
+ENDED_SECONDS = 90
 REREAD_SECONDS = 60
 """The username is asked for again when a page opens on an older reading."""
 
@@ -113,11 +114,18 @@ def _page(actor: Actor, service_id: int) -> ServerPage:
         suspension=held,
         lines=lines,
         now_running=now if now is not None and now.state in OPEN_STATES else None,
+        just_ended=now if now is not None and held is None and _ended_lately(now) else None,
         undecided=now if now is not None and now.state == OperationState.UNKNOWN else None,
         may_take_back=operation is not None
         and operation.state == OperationState.QUEUED
         and operation.actor_user_id == actor.user_id,
     )
+
+
+def _ended_lately(line: queries.HistoryLine) -> bool:
+    if line.settled_at is None or line.state in (*OPEN_STATES, OperationState.CANCELLED):
+        return False
+    return (timezone.now() - line.settled_at).total_seconds() < ENDED_SECONDS
 
 
 @require_GET
