@@ -5,6 +5,7 @@ from datetime import datetime
 from hashlib import sha256
 from typing import Any
 
+from doublehop.fleet.permissions import Right
 from doublehop.panels.looks import NOT_READ, Look, is_stale, look
 from doublehop.services.lifecycle import OPEN_STATES, OperationKind, OperationState, ServiceStatus
 from doublehop.services.queries import Button, HistoryLine
@@ -77,22 +78,17 @@ def state_of(service: Any, server: Any, operation: Any = None, held: SuspensionN
     return power
 
 
-@dataclass(frozen=True)
-class ServerPage:
-    """Everything on a server's page that may change while it is open."""
+@dataclass(frozen=True, kw_only=True)
+class Glance:
+    """What a poll needs: cheap to get, and enough to tell whether anything but an age changed."""
 
     service: Any
     server: Any
     name: str
     state: State
-    buttons: list[Button]
-    suspension: SuspensionNotice | None
-    lines: list[HistoryLine]
-    now_running: HistoryLine | None = None
-    just_ended: HistoryLine | None = None
-    """Stays for a while in the place of what ran, so that nobody misses how it ended."""
-    undecided: HistoryLine | None = None
-    may_take_back: bool = False
+    operation: Any = None
+    suspension: SuspensionNotice | None = None
+    rights: frozenset[Right] = frozenset()
 
     @property
     def hostname(self) -> str:
@@ -107,24 +103,40 @@ class ServerPage:
     @property
     def shape(self) -> str:
         """Changes when anything but an age does: then all fragments are sent, else only state and ages."""
+        server, operation = self.server, self.operation
         facts = (
             self.state.shown.word,
             self.state.stale,
-            [(button.kind, button.why_not) for button in self.buttons if not button.blocking_reference],
-            [button.kind for button in self.buttons if button.blocking_reference],
+            (self.service.status, self.name, self.service.username),
+            (server.power_state, server.username, server.capabilities, server.protected) if server else None,
+            (operation.pk, operation.state, operation.settled_at) if operation else None,
             self.suspension,
-            [(line.reference, line.state, line.outcome) for line in self.lines],
-            self.server.username if self.server else "",
-            self.server.primary_address if self.server else "",
-            self.may_take_back,
+            sorted(self.rights),
         )
-        return sha256(repr(facts).encode()).hexdigest()[:16]
+        return _digest(facts)
 
     @property
     def reading(self) -> str:
         """Changes with each reading."""
         times = (self.server.power_read_at, self.server.username_read_at) if self.server else ()
-        return sha256(repr((self.state.moment, times)).encode()).hexdigest()[:16]
+        return _digest((self.state.moment, times))
+
+
+@dataclass(frozen=True, kw_only=True)
+class ServerPage(Glance):
+    """Everything on a server's page that may change while it is open."""
+
+    buttons: list[Button]
+    lines: list[HistoryLine]
+    now_running: HistoryLine | None = None
+    just_ended: HistoryLine | None = None
+    """Stays for a while in the place of what ran, so that nobody misses how it ended."""
+    undecided: HistoryLine | None = None
+    may_take_back: bool = False
+
+
+def _digest(facts: object) -> str:
+    return sha256(repr(facts).encode()).hexdigest()[:16]
 
 
 def name_of(service: Any, server: Any) -> str:

@@ -2,6 +2,7 @@
 
 from django.urls import path
 
+from doublehop.panels.client import help as help_views
 from doublehop.panels.client import views
 
 urlpatterns = [
@@ -13,5 +14,5 @@ urlpatterns = [
     path("servers/<int:service_id>/read-again/", views.read_again, name="client-read-again"),
     path("servers/<int:service_id>/bandwidth.json", views.bandwidth, name="client-bandwidth"),
     path("servers/<int:service_id>/bandwidth.csv", views.bandwidth_csv, name="client-bandwidth-csv"),
-    path("help/", views.help_page, name="client-help"),
+    path("help/", help_views.help_page, name="client-help"),
 ]

@@ -1,6 +1,7 @@
 """The client's pages. Foreign things are not there; every sentence is the brand's own."""
 
 from collections.abc import Sequence
+from datetime import timedelta
 from typing import Any
 
 from django.contrib import messages
@@ -12,11 +13,11 @@ from django.views.decorators.http import require_GET, require_POST
 
 from doublehop.fleet import actions as fleet_actions
 from doublehop.fleet import queries as fleet
-from doublehop.fleet.permissions import Right, may
+from doublehop.fleet.permissions import Right, may, rights_of
 from doublehop.organisations import queries as organisations
 from doublehop.organisations.actor import Actor
 from doublehop.organisations.refusals import NotHere, Refusal
-from doublehop.panels.client.presenting import ServerPage, name_of, state_of
+from doublehop.panels.client.presenting import Glance, ServerPage, name_of, state_of
 from doublehop.panels.gates import actor_of, client_only
 from doublehop.panels.refusals import back_with
 from doublehop.panels.traffic import TrafficCard, traffic_card, traffic_csv, traffic_data
@@ -31,11 +32,12 @@ CLIENT_KINDS = (
     OperationKind.REFRESH_ADDRESSES,
 )
 ENDED_SECONDS = 90
+WATCH_AHEAD = timedelta(seconds=15)
 REREAD_SECONDS = 60
 """The username is asked for again when a page opens on an older reading."""
 
 
-def _client_name(actor: Actor) -> str:
+def client_name(actor: Actor) -> str:
     return organisations.client(actor, actor.client_id or 0).name
 
 
@@ -56,7 +58,7 @@ def servers(request: HttpRequest) -> HttpResponse:
         "panels/client/servers.html",
         {
             "place": "servers",
-            "client_name": _client_name(actor),
+            "client_name": client_name(actor),
             "cards": cards,
             "waiting": len(waiting),
             "first": not after,
@@ -92,29 +94,35 @@ def _cards(actor: Actor, shown: Sequence[Any]) -> list[dict[str, Any]]:
     return cards
 
 
-def _page(actor: Actor, service_id: int) -> ServerPage:
+def _glance(actor: Actor, service_id: int) -> Glance:
     """Raises NotHere for what is not theirs."""
     row = queries.service(actor, service_id)
-    server = fleet.servers_visible_to(actor).filter(pk=row.server_id).first() if row.server_id else None
-    operation = queries.last_operation(actor, server.pk) if server is not None else None
+    machine = fleet.servers_visible_to(actor).filter(pk=row.server_id).first() if row.server_id else None
+    operation = queries.last_operation(actor, machine.pk) if machine is not None else None
     held = queries.suspension_of(actor, row)
-    lines = queries.history(actor, row)
-    by_reference = {line.reference: line for line in lines}
-    now = by_reference.get(operation.reference) if operation is not None else None
-    return ServerPage(
+    return Glance(
         service=row,
-        server=server,
-        name=name_of(row, server),
-        state=state_of(row, server, operation, held),
-        buttons=[
-            button
-            for button in (queries.buttons(actor, row) if server is not None else [])
-            if button.kind in CLIENT_KINDS
-        ],
+        server=machine,
+        name=name_of(row, machine),
+        state=state_of(row, machine, operation, held),
+        operation=operation,
         suspension=held,
+        rights=rights_of(actor, machine) if machine is not None else frozenset(),
+    )
+
+
+def _page(actor: Actor, glance: Glance) -> ServerPage:
+    operation = glance.operation
+    lines = queries.history(actor, glance.service)
+    reference = operation.reference if operation is not None else ""
+    now = next((line for line in lines if line.reference == reference), None)
+    drawn = queries.buttons(actor, glance.service) if glance.server is not None else []
+    return ServerPage(
+        **vars(glance),
+        buttons=[button for button in drawn if button.kind in CLIENT_KINDS],
         lines=lines,
         now_running=now if now is not None and now.state in OPEN_STATES else None,
-        just_ended=now if now is not None and held is None and _ended_lately(now) else None,
+        just_ended=now if now is not None and glance.suspension is None and _ended_lately(now) else None,
         undecided=now if now is not None and now.state == OperationState.UNKNOWN else None,
         may_take_back=operation is not None
         and operation.state == OperationState.QUEUED
@@ -132,14 +140,14 @@ def _ended_lately(line: queries.HistoryLine) -> bool:
 @client_only
 def server(request: HttpRequest, service_id: int) -> HttpResponse:
     actor = actor_of(request)
-    page = _page(actor, service_id)
+    page = _page(actor, _glance(actor, service_id))
     addresses = fleet.addresses_of(actor, page.server.pk) if page.server is not None else ()
     return render(
         request,
         "panels/client/server.html",
         {
             "place": "servers",
-            "client_name": _client_name(actor),
+            "client_name": client_name(actor),
             "page": page,
             "addresses": addresses,
             "card": _traffic_card(actor, request, page),
@@ -150,7 +158,7 @@ def server(request: HttpRequest, service_id: int) -> HttpResponse:
 def _traffic_card(actor: Actor, request: HttpRequest, page: ServerPage) -> TrafficCard | None:
     """None where the machine has no counters, or the client no right to see them."""
     machine = page.server
-    if machine is None or not may(actor, Right.BANDWIDTH, machine):
+    if machine is None or Right.BANDWIDTH not in page.rights:
         return None
     if not fleet.ports_of(actor, machine.pk).exists():
         return None
@@ -194,19 +202,26 @@ def bandwidth_csv(request: HttpRequest, service_id: int) -> HttpResponse:
 def live(request: HttpRequest, service_id: int) -> HttpResponse:
     """What changed while the page is open: 304, or the state with its age, or every fragment."""
     actor = actor_of(request)
-    page = _page(actor, service_id)
+    glance = _glance(actor, service_id)
     known = request.headers.get("If-None-Match", "").strip('"')
-    if page.server is not None:
-        fleet_actions.watch(actor, page.server.pk)
+    if glance.server is not None:
+        _watch(actor, glance.server)
         if not known:
-            _read_again_if_old(actor, page.server)
-    tag = f"{page.shape}-{page.reading}"
+            _read_again_if_old(actor, glance.server)
+    tag = f"{glance.shape}-{glance.reading}"
     if known == tag:
         return HttpResponse(status=304)
-    whole = known.partition("-")[0] != page.shape
+    whole = known.partition("-")[0] != glance.shape
+    page = _page(actor, glance) if whole else glance
     response = render(request, "panels/client/live.html", {"page": page, "whole": whole, "oob": True})
     response["ETag"] = f'"{tag}"'
     return response
+
+
+def _watch(actor: Actor, machine: Any) -> None:
+    # Asked again only when the last time runs out: each asking takes the database's one lock for writing.
+    if machine.watched_until is None or machine.watched_until - timezone.now() < WATCH_AHEAD:
+        fleet_actions.watch(actor, machine.pk)
 
 
 def _read_again_if_old(actor: Actor, machine: Any) -> None:
@@ -262,29 +277,3 @@ def read_again(request: HttpRequest, service_id: int) -> HttpResponse:
     if getattr(request, "htmx", False):
         return HttpResponse(status=204)
     return HttpResponseRedirect(reverse("client-server", args=[service_id]))
-
-
-@require_GET
-@client_only
-def help_page(request: HttpRequest) -> HttpResponse:
-    """The support address, and what became of a reference number."""
-    actor = actor_of(request)
-    asked = request.GET.get("reference", "").strip()[:20]
-    found = None
-    if asked:
-        found = queries.operations_visible_to(actor).filter(reference=asked.upper()).first()
-    line = None
-    if found is not None and found.service is not None:
-        lines = queries.history(actor, found.service, limit=200)
-        line = next((item for item in lines if item.reference == found.reference), None)
-    return render(
-        request,
-        "panels/client/help.html",
-        {
-            "place": "help",
-            "client_name": _client_name(actor),
-            "asked": asked,
-            "line": line,
-            "service": found.service if found is not None else None,
-        },
-    )
