@@ -80,7 +80,7 @@
       scales: { x: { time: true, range: [data.start, data.end] }, y: { range: (u, low, high) => [0, Math.max(high || 0, top / size) * 1.12] } },
       axes: [
         { stroke: C.ink, font: `12px ${FONT}`, size: 30, space: narrow ? 62 : 74, grid: { show: false }, ticks: { stroke: C.line },
-          values: (u, splits) => splits.map((s) => (s < data.end ? shape.format(new Date(s * 1e3)) : "")) },
+          values: (u, splits) => splits.map((s) => (s < data.end ? shape.format(new Date(s * 1e3)).replace("Sept", "Sep") : "")) },
         { stroke: C.ink, font: `12px ${FONT}`, size: 52, space: 34, grid: { stroke: C.line, width: 1 }, ticks: { show: false },
           values: (u, splits) => splits.map((s) => (s >= 10 || s === 0 ? s.toFixed(0) : s.toFixed(1))) },
       ],

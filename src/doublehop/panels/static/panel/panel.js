@@ -6,7 +6,8 @@
 
   /* ages: seconds below a minute, minutes below an hour, then the clock (the same rule as words.ago) */
   const zone = root.dataset.zone || "UTC";
-  const parts = (date, options) => new Intl.DateTimeFormat("en-GB", { timeZone: zone, ...options }).format(date);
+  /* "Sep", as the server writes it; the browser's English says "Sept" */
+  const parts = (date, options) => new Intl.DateTimeFormat("en-GB", { timeZone: zone, ...options }).format(date).replace("Sept", "Sep");
   const clock = (date) => {
     const time = parts(date, { hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
     const now = new Date();
