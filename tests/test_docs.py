@@ -135,9 +135,18 @@ def test_every_room_stands_on_the_map():
     assert [room for room in rooms() if f"| `{room}` |" not in text] == []
 
 
+def walls() -> list[dict]:
+    return tomllib.loads(text_of(HOME / "pyproject.toml"))["tool"]["importlinter"]["contracts"]
+
+
+def test_the_map_is_the_one_that_imports_obey():
+    drawn = re.findall(r"^│ ([a-z_ ]+) │", text_of(ARCHITECTURE), flags=re.MULTILINE)
+    layers = next(wall["layers"] for wall in walls() if wall["type"] == "layers")
+    assert [line.split() for line in drawn] == [layer.split(" | ") for layer in layers]
+
+
 def test_every_wall_stands_in_the_papers():
-    settings = tomllib.loads(text_of(HOME / "pyproject.toml"))
-    names = [contract["name"] for contract in settings["tool"]["importlinter"]["contracts"]]
+    names = [wall["name"] for wall in walls()]
     assert [name for name in names if f"| {name} |" not in text_of(ARCHITECTURE)] == []
 
 
