@@ -12,6 +12,7 @@ from doublehop.driver_kit.contract import (
     Identifier,
     ListedServer,
     PowerState,
+    Proof,
     ServerAddress,
 )
 from doublehop.fleet.models import Address, IdentifierRow, Port, Server, Upstream
@@ -81,7 +82,8 @@ def store_inventory(upstream_id: int, lines: Sequence[InventoryLine]) -> list[in
         row.save()
         ids.append(row.pk)
         _wire(row, line.if_name)
-        if line.listed.identifiers:
+        # A list may know less than the machine itself said when it was asked: what is strong stays.
+        if any(i.proof is Proof.STRONG for i in line.listed.identifiers) or not row.identifiers:
             _store_identifiers(row, line.listed.identifiers)
     gone = Server.objects.filter(pk__in=[row.pk for row in known.values()], missing_since__isnull=True)
     gone.update(missing_since=now)

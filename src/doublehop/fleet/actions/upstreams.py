@@ -6,14 +6,14 @@ from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from doublehop.driver_kit import forms, registry
-from doublehop.driver_kit.contract import Driver, SettingField, Values
+from doublehop.driver_kit.contract import Driver, FieldKind, SettingField, Values
 from doublehop.driver_kit.secret import Secret
 from doublehop.fleet import vault
 from doublehop.fleet.models import Server, Upstream
 from doublehop.jobs.actions import ring
 from doublehop.organisations import record
 from doublehop.organisations.actor import Actor, Duty
-from doublehop.organisations.refusals import BadInput, NotAllowed, NotHere, WrongState
+from doublehop.organisations.refusals import BadInput, NotAllowed, NotHere, NotOffered, WrongState
 
 
 class BadSettings(BadInput):
@@ -138,11 +138,18 @@ def disarm(actor: Actor, upstream_id: int) -> None:
 def pin_certificate(actor: Actor, upstream_id: int, fingerprint: str) -> None:
     """Staff confirm the certificate that the last test saw; only that very certificate is accepted from now on."""
     row = locked_upstream(actor, upstream_id)
+    fields = [
+        field.name for field in registry.load(row.driver).settings if field.kind is FieldKind.FINGERPRINT
+    ]
+    if not fields:
+        raise NotOffered(
+            "Each machine shows a certificate of its own: copy its fingerprint into that machine's settings."
+        )
     if not fingerprint or fingerprint != row.test_fingerprint:
         raise WrongState(
             "The certificate has changed since it was shown. Test the connection again and compare."
         )
-    row.settings = {**row.settings, "fingerprint": fingerprint}
+    row.settings = {**row.settings, fields[0]: fingerprint}
     row.save(update_fields=["settings"])
     record.write(actor, "upstream.pinned", ("upstream", row.pk), target_label=row.name)
     ask_test(actor, row.pk)

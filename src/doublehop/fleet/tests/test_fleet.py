@@ -6,9 +6,10 @@ from tests.cast import a_cast
 from tests.stage import a_stage, run_jobs
 
 from doublehop.driver_kit.conformance.world import PASSWORD, Fault
-from doublehop.driver_kit.contract import Identifier, Proof
+from doublehop.driver_kit.contract import Identifier, ListedServer, Proof
 from doublehop.driver_kit.secret import Secret
 from doublehop.fleet import actions, identity, vault
+from doublehop.fleet.actions.readings import InventoryLine
 from doublehop.fleet.actions.upstreams import BadSettings
 from doublehop.fleet.models import Server, Upstream
 from doublehop.fleet.queries import drivers_offered, free_servers, servers_visible_to, upstreams_visible_to
@@ -98,6 +99,15 @@ class TestReadings:
         assert Server.objects.filter(missing_since__isnull=True).count() == 2
         stage.upstream.refresh_from_db()
         assert stage.upstream.failure_code == "empty_list"
+
+    def test_a_list_that_knows_less_takes_nothing_away(self, stage, cast):
+        (web,) = stage.machines("web")
+        strong = web.identifiers
+        line = InventoryLine(
+            ListedServer("web", "WEB", identifiers=(Identifier("label", "x", Proof.WEAK),)), ("power",), None
+        )
+        actions.store_inventory(stage.upstream.pk, [line])
+        assert stage.server("web").identifiers == strong
 
     def test_a_server_that_is_not_listed_any_more_is_marked_and_not_free(self, stage, cast):
         stage.machines("web")
