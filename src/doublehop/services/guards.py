@@ -1,5 +1,8 @@
 """What may be asked of a server now, and why not. Asked when a button is drawn, when it is pressed, and before sending."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+
 from django.utils import timezone
 
 from doublehop.fleet.models import Hold, Server
@@ -33,25 +36,55 @@ class AlreadyOpen(WrongState):
         self.operation = operation
 
 
-def why_not(
-    actor: Actor, kind: OperationKind, server: Server, service: Service | None, *, reason: str = ""
-) -> Refusal | None:
-    """None when it may be asked. The refusal's sentence is fit for whoever ``actor`` is."""
-    return (
-        _right(actor, kind, server)
-        or _life(actor, kind, server, service)
-        or _holds(actor, kind, server)
-        or _open(actor, kind, server)
-        or _unknown(actor, kind, server, reason)
+@dataclass(frozen=True)
+class Facts:
+    """What the guards need to know of a server, read once for all kinds."""
+
+    rights: frozenset[Right]
+    holds: tuple[Hold, ...]
+    open_ones: tuple[Operation, ...]
+    last_unknown: Operation | None
+
+
+def look_at(actor: Actor, server: Server) -> Facts:
+    pressing = Operation.objects.select_related("server__upstream", "organisation").filter(
+        server=server, state__in=(*OPEN_STATES, OperationState.UNKNOWN)
+    )
+    rows = list(pressing.order_by("id"))
+    unknown = [row for row in rows if row.state == OperationState.UNKNOWN]
+    return Facts(
+        rights=rights_of(actor, server),
+        holds=tuple(open_holds([server.pk])),
+        open_ones=tuple(row for row in rows if row.state != OperationState.UNKNOWN),
+        last_unknown=unknown[-1] if unknown else None,
     )
 
 
-def _right(actor: Actor, kind: OperationKind, server: Server) -> Refusal | None:
+def why_not(
+    actor: Actor,
+    kind: OperationKind,
+    server: Server,
+    service: Service | None,
+    *,
+    reason: str = "",
+    facts: Facts | None = None,
+) -> Refusal | None:
+    """None when it may be asked. The refusal's sentence is fit for whoever ``actor`` is."""
+    facts = facts or look_at(actor, server)
+    return (
+        _right(kind, server, facts)
+        or _life(actor, kind, server, service)
+        or _holds(actor, kind, facts)
+        or _open(actor, kind, facts)
+        or _unknown(actor, kind, facts, reason)
+    )
+
+
+def _right(kind: OperationKind, server: Server, facts: Facts) -> Refusal | None:
     right, part = NEEDS[kind]
-    rights = rights_of(actor, server)
-    if Right.VIEW not in rights:
+    if Right.VIEW not in facts.rights:
         return NotHere()
-    if right not in rights:
+    if right not in facts.rights:
         return NotAllowed(f"{NAME[kind]}: your rights on this server do not reach this.")
     if part is not None and part not in server.capabilities:
         return NotOffered(f"{NAME[kind]}: this server does not offer it.")
@@ -70,30 +103,27 @@ def _life(actor: Actor, kind: OperationKind, server: Server, service: Service | 
     return None
 
 
-def _holds(actor: Actor, kind: OperationKind, server: Server) -> Refusal | None:
-    holds = list(open_holds([server.pk]))
-    own = next((hold for hold in holds if hold.organisation_id == actor.organisation_id), None)
-    if kind in POWER_KINDS and holds:
+def _holds(actor: Actor, kind: OperationKind, facts: Facts) -> Refusal | None:
+    own = next((hold for hold in facts.holds if hold.organisation_id == actor.organisation_id), None)
+    if kind in POWER_KINDS and facts.holds:
         return WrongState(f"{NAME[kind]}: this service is suspended.", code="suspended")
     if kind is OperationKind.SUSPEND and own is not None:
         return WrongState("Suspend: this service is suspended already.", code="already_suspended")
     if kind is OperationKind.UNSUSPEND and own is None:
-        return WrongState(_not_yours_to_lift(holds), code="not_suspended")
+        return WrongState(_not_yours_to_lift(facts.holds), code="not_suspended")
     return None
 
 
-def _not_yours_to_lift(holds: list[Hold]) -> str:
+def _not_yours_to_lift(holds: Sequence[Hold]) -> str:
     if holds:
         return "Unsuspend: the suspension comes from a level above; only it can lift it."
     return "Unsuspend: this service is not suspended."
 
 
-def _open(actor: Actor, kind: OperationKind, server: Server) -> Refusal | None:
+def _open(actor: Actor, kind: OperationKind, facts: Facts) -> Refusal | None:
     """One power operation at a time; suspend and unsuspend overtake, and are each asked once."""
     kinds = POWER_KINDS if kind in POWER_KINDS else {kind}
-    other = (
-        Operation.objects.filter(server=server, state__in=OPEN_STATES, kind__in=kinds).order_by("id").first()
-    )
+    other = next((row for row in facts.open_ones if row.kind in kinds), None)
     if other is None:
         return None
     age = int((timezone.now() - other.asked_at).total_seconds())
@@ -102,11 +132,9 @@ def _open(actor: Actor, kind: OperationKind, server: Server) -> Refusal | None:
     return AlreadyOpen(sentence, other)
 
 
-def _unknown(actor: Actor, kind: OperationKind, server: Server, reason: str) -> Refusal | None:
-    if kind not in POWER_KINDS:
-        return None
-    last = Operation.objects.filter(server=server, state=OperationState.UNKNOWN).order_by("-id").first()
-    if last is None:
+def _unknown(actor: Actor, kind: OperationKind, facts: Facts, reason: str) -> Refusal | None:
+    last = facts.last_unknown
+    if kind not in POWER_KINDS or last is None:
         return None
     if not actor.is_staff:
         return WrongState(

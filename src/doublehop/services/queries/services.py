@@ -10,7 +10,7 @@ from doublehop.fleet.queries import open_holds, servers_visible_to
 from doublehop.organisations.actor import Actor
 from doublehop.organisations.refusals import NotAllowed, NotHere, NotOffered
 from doublehop.services.actions.operations import suspend_ways
-from doublehop.services.guards import why_not
+from doublehop.services.guards import look_at, why_not
 from doublehop.services.lifecycle import OperationKind, ServiceStatus
 from doublehop.services.models import Operation, Service
 from doublehop.services.wording import NAME
@@ -78,8 +78,9 @@ def server_buttons(actor: Actor, row: Server) -> list[Button]:
 
 def _draw(actor: Actor, server: Server, service_row: Service | None) -> list[Button]:
     drawn = []
+    facts = look_at(actor, server)
     for kind in BUTTONS:
-        refusal = why_not(actor, kind, server, service_row)
+        refusal = why_not(actor, kind, server, service_row, facts=facts)
         if isinstance(refusal, NotOffered) or (
             isinstance(refusal, NotAllowed | NotHere) and not actor.is_staff
         ):
