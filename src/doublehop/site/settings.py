@@ -74,6 +74,7 @@ INSTALLED_APPS = [
     "doublehop.panels",
 ]
 MIDDLEWARE = [
+    "doublehop.site.health.HealthMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "doublehop.organisations.hosts.HostMiddleware",
