@@ -1,0 +1,61 @@
+"""The ``doublehop`` command: reads the arguments and the settings, then loads the one command that was asked for.
+
+Commands are loaded by name, for two reasons. Django's models can be imported only after the settings are there, and the
+settings only after the environment was found good. And ``serve`` only watches others: it should stay as small as Python.
+"""
+
+import argparse
+import importlib
+import os
+import sys
+from collections.abc import Callable, Sequence
+
+import django
+
+from doublehop.cli import env_file
+from doublehop.cli.arguments import parser
+from doublehop.cli.stopping import CANNOT_START, CannotGoOn
+from doublehop.site.environment import BadEnvironment, Environment, read_environment
+
+Command = Callable[[argparse.Namespace, Environment], int]
+PRIVATE = 0o077
+"""What is made here (database, logs, page files) is for this user alone."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Answers with the exit code: 0 fine, 1 something is wrong, 78 it cannot start like this."""
+    options = parser().parse_args(arguments)
+    try:
+        return _run(options)
+    except BadEnvironment as error:
+        _complain(error.problems)
+        return CANNOT_START
+    except CannotGoOn as error:
+        _complain(str(error).splitlines())
+        return error.exit_code
+    except KeyboardInterrupt:
+        return 130
+
+
+def _run(options: argparse.Namespace) -> int:
+    os.umask(PRIVATE)
+    path = env_file.path_of(os.environ)
+    if options.command == "init":
+        added = env_file.complete(path, os.environ, base_url=options.base_url)
+        print(f"{path}: " + (f"added {', '.join(added)}" if added else "complete, left as it is"))
+    env_file.load(path, os.environ)
+    environment = read_environment()
+    if options.needs_django:
+        os.environ.setdefault("DJANGO_SETTINGS_MODULE", "doublehop.site.settings")
+        django.setup()
+    command: Command = importlib.import_module(f"doublehop.cli.{options.module}").run
+    return command(options, environment)
+
+
+def _complain(sentences: Sequence[str]) -> None:
+    if len(sentences) == 1:
+        print(f"doublehop: {sentences[0]}", file=sys.stderr)
+        return
+    print("doublehop: this must be put right first:", file=sys.stderr)
+    for sentence in sentences:
+        print(f"  - {sentence}", file=sys.stderr)

@@ -1,0 +1,79 @@
+"""``doublehop worker``: does what takes time. One per installation: it starts by taking up what another left behind."""
+
+import argparse
+import fcntl
+import os
+import signal
+import threading
+import time
+from pathlib import Path
+from typing import IO
+
+from doublehop.bandwidth import collector
+from doublehop.cli import lifeline, upkeep
+from doublehop.cli.arrivals import ENDING
+from doublehop.cli.stopping import CANNOT_START, WRONG, CannotGoOn
+from doublehop.fleet import work as fleet_work
+from doublehop.jobs.engine import Engine, JobFunction
+from doublehop.services import work as services_work
+from doublehop.site.environment import Environment
+
+JOBS: dict[str, JobFunction] = {**fleet_work.JOBS, **services_work.JOBS, **collector.JOBS}
+PERIODIC = (*fleet_work.PERIODIC, *services_work.PERIODIC, *collector.PERIODIC)
+GRACE_SECONDS = 9.0
+"""A job that runs longer after the request to end is given up; its rows say how to go on at the next start."""
+LOOK_EVERY_SECONDS = 1.0
+
+
+def run(options: argparse.Namespace, environment: Environment) -> int:
+    # Before any thread: they inherit it, and the signals wait for this thread.
+    signal.pthread_sigmask(signal.SIG_BLOCK, ENDING)
+    if options.lifeline is not None:
+        lifeline.end_with_pipe(options.lifeline)
+    upkeep.refuse_old_database()
+    lock = take_lock(environment.data_dir / "worker.lock", options.patience)
+    try:
+        return _work(Engine(JOBS, PERIODIC))
+    finally:
+        lock.close()
+
+
+def take_lock(path: Path, patience_seconds: float) -> IO[str]:
+    """Held until closed, or until this process ends in any way. Raises CannotGoOn when another worker holds it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    file = path.open("a+")
+    until = time.monotonic() + patience_seconds
+    while True:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() < until:
+                time.sleep(0.2)
+                continue
+            file.seek(0)
+            holder = file.read().strip() or "unknown"
+            file.close()
+            raise CannotGoOn(
+                f"Another worker (process {holder}) already serves {path.parent}; one is enough.",
+                exit_code=CANNOT_START,
+            ) from None
+        break
+    file.truncate(0)
+    file.write(str(os.getpid()))
+    file.flush()
+    return file
+
+
+def _work(engine: Engine) -> int:
+    thread = threading.Thread(target=engine.run, name="engine", daemon=True)
+    thread.start()
+    while thread.is_alive():
+        if signal.sigtimedwait(ENDING, LOOK_EVERY_SECONDS) is None:
+            continue
+        engine.stop()
+        thread.join(GRACE_SECONDS)
+        if thread.is_alive():
+            # Python would wait for the threads of the pool; the supervisor would not.
+            os._exit(0)
+        return 0
+    return WRONG
