@@ -1,0 +1,111 @@
+"""Every page, light and dark, wide and narrow: nothing wider than the screen, no error in the console, nothing that axe minds.
+
+With ``SCREENSHOTS=1`` the pictures go to docs/screenshots/.
+"""
+
+import os
+from pathlib import Path
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+
+pytestmark = pytest.mark.long
+PICTURES = Path(__file__).parent.parent.parent / "docs" / "screenshots"
+
+CLIENT = {
+    "client-my-servers": "/servers/",
+    "client-server": "/servers/1/",
+    "client-order-waits": "/servers/4/",
+    "client-help": "/help/",
+}
+RESELLER = {
+    "admin-dashboard": "/admin/",
+    "admin-search": "/admin/search/?q=web",
+    "admin-clients": "/admin/clients/",
+    "admin-client": "/admin/clients/1/",
+    "admin-client-profile": "/admin/clients/1/profile/",
+    "admin-client-service": "/admin/clients/1/services/1/",
+    "admin-client-people": "/admin/clients/1/people/",
+    "admin-services": "/admin/services/",
+    "admin-service-new": "/admin/services/new/",
+    "admin-servers": "/admin/servers/",
+    "admin-server": "/admin/servers/1/",
+    "admin-server-addresses": "/admin/servers/1/addresses/",
+    "admin-server-bandwidth": "/admin/servers/1/bandwidth/",
+    "admin-server-permissions": "/admin/servers/1/permissions/",
+    "admin-server-operations": "/admin/servers/1/operations/",
+    "admin-operations": "/admin/operations/",
+    "admin-journal": "/admin/journal/",
+    "admin-products": "/admin/setup/products/",
+    "admin-server-groups": "/admin/setup/server-groups/",
+    "admin-suspend-policies": "/admin/setup/suspend-policies/",
+    "admin-staff-and-brand": "/admin/setup/staff/",
+}
+PROVIDER = {
+    "admin-upstreams": "/admin/setup/upstreams/",
+    "admin-upstream": "/admin/setup/upstreams/1/",
+    "admin-upstream-new": "/admin/setup/upstreams/new/",
+    "admin-server-new": "/admin/servers/new/",
+    "admin-server-of-the-provider": "/admin/servers/1/",
+}
+PAGES = [
+    *(("client", name, path) for name, path in CLIENT.items()),
+    *(("reseller", name, path) for name, path in RESELLER.items()),
+    *(("provider", name, path) for name, path in PROVIDER.items()),
+]
+LOOKS = [(1440, False), (1440, True), (390, False), (390, True)]
+
+
+def look_name(width: int, dark: bool) -> str:
+    return "-".join(filter(None, ("narrow" if width < 500 else "", "dark" if dark else "")))
+
+
+@pytest.mark.parametrize(("width", "dark"), LOOKS, ids=[look_name(*look) or "wide" for look in LOOKS])
+@pytest.mark.parametrize("part", ["client", "reseller", "provider"])
+@pytest.mark.timeout(400)
+def test_every_page_can_be_read(visit, part, width, dark):
+    visitor = visit(part, width=width, dark=dark)
+    problems: list[str] = []
+    visitor.page.on(
+        "console", lambda m: problems.append(f"{m.type}: {m.text}") if m.type == "error" else None
+    )
+    visitor.page.on("pageerror", lambda error: problems.append(str(error)))
+    for whose, name, path in PAGES:
+        if whose != part:
+            continue
+        visitor.go(path)
+        visitor.page.wait_for_load_state("networkidle")
+        problems += [f"{name}: {problem}" for problem in looked_at(visitor.page)]
+        keep_picture(visitor.page, name, width, dark)
+    assert problems == []
+
+
+@pytest.mark.parametrize(("width", "dark"), LOOKS, ids=[look_name(*look) or "wide" for look in LOOKS])
+def test_the_door_can_be_read(box, chromium, width, dark):
+    context = chromium.new_context(
+        viewport={"width": width, "height": 900}, color_scheme="dark" if dark else "light"
+    )
+    page = context.new_page()
+    for name, path in (("sign-in", "/sign-in/"), ("not-found", "/nothing-here/")):
+        page.goto(box.base_url + path)
+        assert looked_at(page) == []
+        keep_picture(page, name, width, dark)
+    context.close()
+
+
+def looked_at(page) -> list[str]:
+    wider = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+    found = [f"{wider} px wider than the screen"] if wider > 0 else []
+    report = Axe().run(page, options={"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]})
+    for violation in report.response["violations"]:
+        nodes = [node["html"][:160] for node in violation["nodes"][:3]]
+        found.append(f"{violation['id']}: {nodes}")
+    return found
+
+
+def keep_picture(page, name: str, width: int, dark: bool) -> None:
+    if os.environ.get("SCREENSHOTS") != "1":
+        return
+    PICTURES.mkdir(parents=True, exist_ok=True)
+    look = look_name(width, dark)
+    page.screenshot(path=PICTURES / f"{name}{'-' + look if look else ''}.png", full_page=width > 500)
