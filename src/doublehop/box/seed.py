@@ -13,7 +13,8 @@ from django.utils import timezone
 
 from doublehop.bandwidth import actions as bandwidth
 from doublehop.bandwidth.collector import JOBS as BANDWIDTH_JOBS
-from doublehop.box.emulators import Addresses, Machine, machines_of
+from doublehop.box.emulators import Addresses, Machine
+from doublehop.box.machines import MACHINES
 from doublehop.fleet import actions as fleet
 from doublehop.fleet.models import Allocation, Permission, Server, Upstream
 from doublehop.fleet.work import JOBS as FLEET_JOBS
@@ -27,8 +28,6 @@ from doublehop.services.actions.catalogue import ProductForm
 from doublehop.services.models import Product, Service
 from doublehop.services.work import JOBS as SERVICE_JOBS
 
-MACHINES: tuple[Machine, ...] = machines_of(7)
-SPARE_SWITCH_PORTS = 5
 HISTORY_DAYS = 395
 SERVICE_AGE_DAYS = 120
 
