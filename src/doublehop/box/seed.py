@@ -188,7 +188,9 @@ def _reseller(ines: Actor, name: str, short: str, owner: str, colours: tuple[str
 
 def _alder_house(ines: Actor, alder: Owner, rack: Upstream) -> SignIn:
     rosa = alder.actor
-    web, db, files = (_allocated(ines, rack, label, rosa) for label in ("A1-U01", "A1-U02", "A1-U03"))
+    # The fourth is free: the order that waits can be filled with it.
+    labels = ("A1-U01", "A1-U02", "A1-U03", "A1-U06")
+    web, db, files, _ = (_allocated(ines, rack, label, rosa) for label in labels)
     organisations.create_staff(
         rosa,
         organisation_id=rosa.organisation_id,
