@@ -141,6 +141,8 @@ SESSION_COOKIE_AGE = 14 * 86400
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if ENVIRONMENT.behind_tls else None
 SECURE_SSL_REDIRECT = ENVIRONMENT.behind_tls
 SECURE_HSTS_SECONDS = 365 * 86400 if ENVIRONMENT.behind_tls else 0
+# A reseller's other names are not ours to speak for: neither their subdomains nor browsers' preload lists.
+SILENCED_SYSTEM_CHECKS = ["security.W005", "security.W021"]
 X_FRAME_OPTIONS = "DENY"
 DATA_UPLOAD_MAX_MEMORY_SIZE = 1_000_000
 
