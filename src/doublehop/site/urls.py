@@ -9,6 +9,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("", include("doublehop.panels.urls")),
     path("", include("doublehop.organisations.urls")),
     path("", include("doublehop.panels.client.urls")),
+    path("admin/", include("doublehop.panels.admin.urls")),
 ]
 handler400 = "doublehop.panels.errors.bad_request"
 handler403 = "doublehop.panels.errors.forbidden"

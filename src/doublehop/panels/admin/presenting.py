@@ -66,7 +66,7 @@ def states_of(actor: Actor, servers: Iterable[Any]) -> dict[int, State]:
     rows = {row.pk: row for row in servers}
     if not rows:
         return {}
-    holds = {hold.server_id: hold for hold in reversed(open_holds(rows))}
+    holds = {hold.server_id: hold for hold in reversed(list(open_holds(rows)))}
     pressing = operations_visible_to(actor).filter(
         server_id__in=list(rows), state__in=(*OPEN_STATES, OperationState.UNKNOWN)
     )

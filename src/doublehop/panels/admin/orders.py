@@ -1,0 +1,120 @@
+"""The list of services, and a new one for a client."""
+
+from typing import Any
+
+from django.contrib import messages
+from django.db.models import Q, QuerySet
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.views.decorators.http import require_GET, require_http_methods
+
+from doublehop.organisations.actor import Actor
+from doublehop.organisations.queries import clients_visible_to
+from doublehop.organisations.refusals import NotHere, Refusal
+from doublehop.panels.admin.forms import Filled, typed
+from doublehop.panels.admin.frame import show
+from doublehop.panels.admin.presenting import states_of
+from doublehop.panels.admin.services import address_of
+from doublehop.panels.gates import actor_of
+from doublehop.panels.keyset import page_of, sort_of
+from doublehop.panels.looks import LOOKS
+from doublehop.services import actions, queries
+from doublehop.services.lifecycle import ServiceStatus
+
+STATUSES = [(status.value, LOOKS["service"][status.value].word) for status in ServiceStatus]
+MOST_LISTED = 200
+
+
+@require_GET
+def services(request: HttpRequest) -> HttpResponse:
+    actor = actor_of(request)
+    status = request.GET.get("status", "")
+    product = request.GET.get("product", "")
+    words = request.GET.get("q", "").strip()[:120]
+    rows = queries.services_visible_to(actor)
+    if status in dict(STATUSES):
+        rows = rows.filter(status=status)
+    if product.isascii() and product.isdigit():
+        rows = rows.filter(product_id=int(product[:9]))
+    if words:
+        rows = _matching(rows, words)
+    sort = sort_of(request.GET, ("number",))
+    page = page_of(rows, request.GET, by=sort)
+    states = states_of(actor, [row.server for row in page.rows if row.server is not None])
+    context = {
+        "page": page,
+        "lines": [(row, states.get(row.server_id or 0)) for row in page.rows],
+        "sort": sort,
+        "status": status,
+        "statuses": STATUSES,
+        "product": product,
+        "products": [(str(pk), name) for pk, name in _product_names(actor)],
+        "words": words,
+        "is_filtered": bool(status or product or words),
+        "bulk_actions": [("suspend", "Suspend…"), ("unsuspend", "Unsuspend…"), ("reboot", "Reboot…")],
+    }
+    return show(request, "services.html", context)
+
+
+def _product_names(actor: Actor) -> list[tuple[int, str]]:
+    return list(queries.products_visible_to(actor).values_list("pk", "name")[:MOST_LISTED])
+
+
+def _matching(rows: QuerySet[Any], words: str) -> QuerySet[Any]:
+    matches = (
+        Q(hostname__istartswith=words)
+        | Q(server__hostname__istartswith=words)
+        | Q(server__label__istartswith=words)
+        | Q(client__name__istartswith=words)
+    )
+    number = words.upper().removeprefix("S-")
+    if number.isascii() and number.isdigit():
+        matches |= Q(number=int(number[:9]))
+    return rows.filter(matches)
+
+
+@require_http_methods(["GET", "POST"])
+def new(request: HttpRequest) -> HttpResponse:
+    """An order: it waits until a server is attached."""
+    actor = actor_of(request)
+    form = Filled({"client_id": request.GET.get("client", ""), "product_id": "", "hostname": ""})
+    if request.method == "POST":
+        form = typed(request.POST, form.values)
+        try:
+            row = actions.create_service(
+                actor,
+                client_id=_number(form.values["client_id"]),
+                product_id=_number(form.values["product_id"]),
+                hostname=form.values["hostname"],
+            )
+        except NotHere:
+            form.general, form.status = "Choose a client and a product.", 422
+        except Refusal as refusal:
+            form.refuse(refusal)
+        else:
+            messages.success(request, f"{row} is ordered. It waits for a server.")
+            return HttpResponseRedirect(address_of(row))
+    return show(request, "service_new.html", _choices(actor, request, form), status=form.status)
+
+
+def _number(text: str) -> int:
+    return int(text[:9]) if text.isascii() and text.isdigit() else 0
+
+
+def _choices(actor: Actor, request: HttpRequest, form: Filled) -> dict[str, Any]:
+    clients = clients_visible_to(actor)
+    find = request.GET.get("find", "").strip()[:120]
+    chosen = clients.filter(pk=_number(form.values["client_id"])).first()
+    offered = clients.filter(name__istartswith=find) if find else clients
+    listed = list(offered.order_by("name", "pk")[: MOST_LISTED + 1])
+    options = [(str(row.pk), f"{row.name} ({row.number})") for row in listed[:MOST_LISTED]]
+    if chosen is not None and str(chosen.pk) not in dict(options):
+        options.insert(0, (str(chosen.pk), f"{chosen.name} ({chosen.number})"))
+    products = queries.products_visible_to(actor)[:MOST_LISTED]
+    return {
+        "form": form,
+        "clients": [("", "Choose a client"), *options],
+        "more_clients": len(listed) > MOST_LISTED,
+        "find": find,
+        "products": [("", "Choose a product")]
+        + [(str(row.pk), f"{row.name}, {row.price} {row.currency} {row.cycle}") for row in products],
+    }
