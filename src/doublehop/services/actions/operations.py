@@ -17,8 +17,8 @@ from doublehop.fleet.permissions import visible_to as servers_visible_to
 from doublehop.fleet.queries import chain_of
 from doublehop.jobs.actions import ring
 from doublehop.organisations import record
-from doublehop.organisations.actor import Actor
-from doublehop.organisations.refusals import BadInput, NotHere, WrongState
+from doublehop.organisations.actor import Actor, Duty
+from doublehop.organisations.refusals import BadInput, NotAllowed, NotHere, WrongState
 from doublehop.services.actions.services import follow_holds
 from doublehop.services.guards import POWER_KINDS, AlreadyOpen, why_not
 from doublehop.services.lifecycle import (
@@ -337,4 +337,6 @@ def _locked(actor: Actor, reference: str) -> Operation:
     operation = rows.filter(reference=reference.strip().upper()).first()
     if operation is None:
         raise NotHere
+    if actor.is_staff and not (actor.has(Duty.OPERATE) or actor.has(Duty.SELL)):
+        raise NotAllowed("Your role does not reach this. An owner or admin can do it.")
     return operation
