@@ -24,7 +24,6 @@ class Environment:
     vault_keys: tuple[str, ...]
     database_url: str
     base_url: str
-    hosts: tuple[str, ...]
     shared_hosts: tuple[str, ...]
     behind_tls: bool
     log_level: str
@@ -73,7 +72,6 @@ def read_environment(source: Mapping[str, str] = os.environ) -> Environment:
         problems.append("DOUBLEHOP_LOG_LEVEL must be DEBUG, INFO, WARNING or ERROR")
     base_url = _base_url(source.get("DOUBLEHOP_BASE_URL", "http://127.0.0.1:8000"), problems)
     base_host = urlsplit(base_url).hostname or "127.0.0.1"
-    hosts = _words(source.get("DOUBLEHOP_HOSTS", ""))
     shared = _words(source.get("DOUBLEHOP_SHARED_HOSTS", "")) or (base_host,)
     environment = Environment(
         data_dir=data_dir,
@@ -81,7 +79,6 @@ def read_environment(source: Mapping[str, str] = os.environ) -> Environment:
         vault_keys=vault_keys,
         database_url=_database(source.get("DATABASE_URL", ""), data_dir, problems),
         base_url=base_url,
-        hosts=tuple(dict.fromkeys((*hosts, base_host, *shared))),
         shared_hosts=shared,
         behind_tls=base_url.startswith("https://"),
         log_level=log_level,
