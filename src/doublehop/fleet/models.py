@@ -92,6 +92,9 @@ class Server(models.Model):
             models.Index(fields=["label", "id"], name="server_by_label"),
             models.Index(fields=["primary_address"], name="server_by_address"),
             models.Index(fields=["hostname"], name="server_by_hostname"),
+            # Few are free and fewer are missing, among however many there are.
+            models.Index(fields=["label", "id"], name="server_free", condition=Q(recorded_identity__isnull=True)),
+            models.Index(fields=["missing_since"], name="server_missing", condition=Q(missing_since__isnull=False)),
         ]
 
     def __str__(self) -> str:

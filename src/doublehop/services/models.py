@@ -170,6 +170,7 @@ class Operation(models.Model):
         ]
         indexes = [
             models.Index(fields=["organisation", "-id"], name="operation_newest"),
+            models.Index(fields=["organisation", "state", "-id"], name="operation_in_state"),
             models.Index(fields=["server", "-id"], name="operation_by_server"),
             models.Index(fields=["service", "-id"], name="operation_by_service"),
             models.Index(fields=["state", "id"], name="operation_by_state"),
