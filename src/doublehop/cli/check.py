@@ -70,7 +70,7 @@ def _database(environment: Environment) -> Finding:
     try:
         waiting = upkeep.waiting_migrations()
     except DatabaseError as error:
-        return Finding("database", False, f"{kind} cannot be reached: {str(error).strip()}")
+        return Finding("database", False, f"{kind} cannot be reached: {upkeep.cause_of(error)}")
     if waiting:
         return Finding("database", False, f"{len(waiting)} migrations are waiting: run `doublehop migrate`")
     return Finding("database", True, f"{kind}, reachable, up to date")

@@ -88,7 +88,7 @@ def _append(path: Path, added: Mapping[str, str]) -> None:
     # 0600 from the first byte on: there is no moment at which somebody else could read the keys.
     file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
     with os.fdopen(file, "w", encoding="utf-8") as out:
-        is_new = out.tell() == 0
+        is_new = os.fstat(file).st_size == 0
         os.fchmod(out.fileno(), 0o600)
         ends_open = not is_new and not path.read_bytes().endswith(b"\n")
         out.write(_HEADING if is_new else "\n" * ends_open)

@@ -23,18 +23,27 @@ def waiting_migrations() -> list[str]:
 
 
 def refuse_old_database() -> None:
-    try:
-        waiting = waiting_migrations()
-    except OperationalError as error:
-        raise CannotGoOn(f"The database cannot be reached: {str(error).strip()}.") from error
-    if waiting:
+    if _waiting_or_stop():
         raise CannotGoOn(
             "The database is older than this program: run `doublehop migrate` first.", exit_code=CANNOT_START
         )
 
 
+def _waiting_or_stop() -> list[str]:
+    try:
+        return waiting_migrations()
+    except OperationalError as error:
+        raise CannotGoOn(f"The database cannot be reached: {cause_of(error)}.") from error
+
+
+def cause_of(error: Exception) -> str:
+    """The first line of what the database's library says; the others give hints that fit elsewhere."""
+    lines = str(error).strip().splitlines()
+    return lines[0].rstrip(".") if lines else type(error).__name__
+
+
 def bring_up_to_date() -> None:
-    waiting = waiting_migrations()
+    waiting = _waiting_or_stop()
     call_command("migrate", verbosity=0, interactive=False)
     print(f"Database: {len(waiting)} migrations applied" if waiting else "Database: up to date")
     if not VENDOR_STAMP.exists():
