@@ -9,6 +9,7 @@ from django.urls import reverse
 
 from doublehop.organisations.actor import Actor
 from doublehop.organisations.refusals import NotHere, Refusal
+from doublehop.panels.looks import is_stale
 from doublehop.panels.refusals import back_with
 from doublehop.services import actions
 from doublehop.services.actions import AlreadyOpen
@@ -57,6 +58,14 @@ def drawn(buttons: list[Button]) -> list[Command]:
         )
         for button in buttons
     ]
+
+
+def fitting(all_of_them: list[Command], server: Any) -> list[Command]:
+    """Without *Power on* for a machine that was just read as on, and the other way round."""
+    if server is None or is_stale(server.power_read_at):
+        return all_of_them
+    moot = {"on": OperationKind.POWER_ON, "off": OperationKind.POWER_OFF}.get(server.power_state)
+    return [one for one in all_of_them if one.kind != moot]
 
 
 def pressing(operation: Any) -> dict[str, Any] | None:

@@ -111,17 +111,18 @@ class Known:
 
 def _known(actor: Actor, operation: Any) -> list[Known]:
     """Times and facts for the person who has to decide. The machine's silence is never offered as proof."""
-    lines = [Known(operation.asked_at, "Asked", f"by {wording.asked_by(actor, operation)}")]
+    lines = [Known(operation.asked_at, "Asked", f" by {wording.asked_by(actor, operation)}")]
+    place = f" to {operation.server.upstream.name}" if owns(actor, operation.server) else ""
     for step in queries.steps_of(actor, operation):
-        what = wording.STEP_NAME.get(step.kind, step.kind)
-        if step.identity_checked_at:
-            lines.append(Known(step.identity_checked_at, "The machine was checked", "to be the right one"))
         if step.sent_at:
-            lines.append(Known(step.sent_at, "Sent", f"{what}: {step.times_sent or 1} time(s)"))
-            if step.answered_at is None:
-                lines.append(Known(None, "No answer came back", "We do not know whether it acted"))
-            else:
-                lines.append(Known(step.answered_at, "Answered", step.note))
+            checked = (
+                ", after the machine was checked to be the right one" if step.identity_checked_at else ""
+            )
+            lines.append(Known(step.sent_at, "Sent", f"{place}{checked}"))
+        if step.sent_at and step.answered_at is None:
+            lines.append(Known(None, "No answer came back", ": we do not know whether it acted"))
+        elif step.answered_at is not None:
+            lines.append(Known(step.answered_at, "Answered", f": {step.note}" if step.note else ""))
     server = operation.server
     if server.power_read_at is not None:
         tail = ". A restart leaves no trace in this reading" if operation.kind == OperationKind.REBOOT else ""

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from doublehop.fleet.permissions import Right
 from doublehop.fleet.queries import open_holds
 from doublehop.organisations.actor import Actor
 from doublehop.panels.looks import NOT_READ, Look, is_stale, look
@@ -19,6 +20,25 @@ UNDER_WAY: dict[str, str] = {
     OperationKind.SUSPEND: "Being suspended",
     OperationKind.UNSUSPEND: "Coming back",
 }
+
+RIGHTS: dict[str, str] = {
+    Right.VIEW: "See the server",
+    Right.POWER: "Reboot, power on and off",
+    Right.SUSPEND: "Suspend it",
+    Right.REINSTALL: "Reinstall",
+    Right.RESCUE: "Rescue system",
+    Right.RDNS: "Reverse DNS",
+    Right.CONSOLE: "Console",
+    Right.CREDENTIALS: "See the username",
+    Right.BANDWIDTH: "See the bandwidth",
+}
+
+
+def rights_in_words(rights: Iterable[str]) -> str:
+    """ "See the server, reboot, power on and off": in one order, whatever order they are stored in."""
+    held = set(rights)
+    told = [words for right, words in RIGHTS.items() if right in held]
+    return ", ".join(told[:1] + [words[:1].lower() + words[1:] for words in told[1:]])
 
 
 @dataclass(frozen=True)

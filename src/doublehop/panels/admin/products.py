@@ -14,6 +14,7 @@ from doublehop.organisations.actor import Actor
 from doublehop.organisations.refusals import Refusal
 from doublehop.panels.admin.forms import Filled, typed
 from doublehop.panels.admin.frame import count_up_to, show
+from doublehop.panels.admin.presenting import RIGHTS
 from doublehop.panels.gates import actor_of
 from doublehop.panels.refusals import back_with
 from doublehop.services import actions, queries
@@ -25,17 +26,6 @@ TYPES = (
     ("other", "Other Product/Service"),
 )
 CYCLES = (("monthly", "Monthly"), ("quarterly", "Quarterly"), ("annually", "Annually"))
-RIGHTS: dict[str, str] = {
-    Right.VIEW: "See the server",
-    Right.POWER: "Reboot, power on and off",
-    Right.SUSPEND: "Suspend it",
-    Right.REINSTALL: "Reinstall",
-    Right.RESCUE: "Rescue system",
-    Right.RDNS: "Reverse DNS",
-    Right.CONSOLE: "Console",
-    Right.CREDENTIALS: "See the username",
-    Right.BANDWIDTH: "See the bandwidth",
-}
 _TABS = (
     ("details", "Details", "admin-product"),
     ("pricing", "Pricing", "admin-product-pricing"),

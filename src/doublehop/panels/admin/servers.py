@@ -9,7 +9,7 @@ from django.views.decorators.http import require_GET, require_POST
 
 from doublehop.fleet import actions as fleet_actions
 from doublehop.fleet import queries as fleet
-from doublehop.fleet.permissions import Right, rights_of
+from doublehop.fleet.permissions import rights_of
 from doublehop.journal.queries import entries_for_organisation
 from doublehop.organisations.actor import Actor
 from doublehop.organisations.queries import organisations_visible_to
@@ -17,7 +17,7 @@ from doublehop.panels.admin import commands
 from doublehop.panels.admin.frame import reach, show
 from doublehop.panels.admin.journal import lines_page
 from doublehop.panels.admin.live import fragments
-from doublehop.panels.admin.presenting import state_now, states_of
+from doublehop.panels.admin.presenting import rights_in_words, state_now, states_of
 from doublehop.panels.gates import actor_of
 from doublehop.panels.keyset import page_of, sort_of
 from doublehop.services import queries
@@ -133,10 +133,12 @@ def _panel(actor: Actor, server: Any) -> dict[str, Any]:
     buttons = (
         queries.buttons(actor, service) if service is not None else queries.server_buttons(actor, server)
     )
+    questions = commands.drawn(buttons)
     return {
         **frame_of(actor, server, "overview"),
         "service": service,
-        "commands": commands.drawn(buttons),
+        "commands": commands.fitting(questions, server),
+        "questions": questions,
         "suspension": queries.suspension_of(actor, service) if service is not None else None,
         "holds": list(fleet.holds_on(actor, server.pk)) if service is None else [],
         "effect": commands.suspend_effect(server, service),
@@ -210,8 +212,10 @@ def permissions(request: HttpRequest, server_id: int) -> HttpResponse:
     allocations = fleet.allocations_visible_to(actor).filter(server_id=server_id)
     context = {
         **frame_of(actor, server, "permissions"),
-        "rights": [right.value for right in Right if right in rights_of(actor, server)],
-        "permissions": list(fleet.permissions_on(actor, server_id)[:MOST_LISTED]),
+        "rights": rights_in_words(rights_of(actor, server)),
+        "permissions": [
+            (row, rights_in_words(row.rights)) for row in fleet.permissions_on(actor, server_id)[:MOST_LISTED]
+        ],
         "allocations": list(allocations[:50]),
         "given": allocations.filter(giver_id=actor.organisation_id, until__isnull=True).first(),
         "below": [("", "Choose an organisation"), *((str(row.pk), row.name) for row in below[:MOST_LISTED])],

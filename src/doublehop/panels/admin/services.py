@@ -80,12 +80,14 @@ def _panel(actor: Actor, row: Any) -> dict[str, Any]:
     """Everything on the page that may change while it is open."""
     server = row.server
     last = queries.last_operation(actor, server.pk) if server is not None else None
+    questions = commands.drawn(queries.buttons(actor, row)) if server is not None else []
     return {
         "service": row,
         "server": server,
         "name": row.shown_hostname or (server.label if server else str(row)),
         "state": state_now(actor, server) if server is not None else None,
-        "commands": commands.drawn(queries.buttons(actor, row)) if server is not None else [],
+        "commands": commands.fitting(questions, server),
+        "questions": questions,
         "suspension": queries.suspension_of(actor, row),
         "pressing": commands.pressing(last),
         "effect": commands.suspend_effect(server, row) if server is not None else "",

@@ -14,8 +14,15 @@ register = template.Library()
 
 @register.filter
 def operation_name(operation: Any) -> str:
-    """``Reboot, cut and restart``."""
-    return wording.name_of(operation)
+    """``Reboot``."""
+    return wording.NAME[operation.kind]
+
+
+@register.filter
+def operation_manner(operation: Any) -> str:
+    """``cut and restart, `` before something else, or nothing."""
+    manner = wording.name_of(operation).partition(", ")[2]
+    return f"{manner}, " if manner else ""
 
 
 @register.filter
