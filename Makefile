@@ -1,6 +1,6 @@
 # `make` alone lists what can be made. Everything runs from a fresh clone: .venv is made from the locked parts when needed.
 
-PYTHON := .venv/bin/python
+PY := .venv/bin/python
 SEED ?=
 SEEDED := $(if $(SEED),--randomly-seed=$(SEED) --hypothesis-seed=$(SEED))
 
@@ -21,55 +21,55 @@ run: ## the whole demo in the foreground at http://127.0.0.1:8000 (PORT=8001 mov
 
 install: ## .venv with the product and its front-end files, for real use (docs/how-to/go-real.md)
 	@bin/bootstrap demo
-	@$(PYTHON) -m doublehop.panels.build
+	@$(PY) -m doublehop.panels.build
 
 test: dev ## the quick tests: within ten minutes on two cores
-	@$(PYTHON) -m pytest -n 2 $(SEEDED)
+	@$(PY) -m pytest -n 2 $(SEEDED)
 
 test-long: dev ## crashes, faults, a browser, whole installations (SEED=1 repeats a run)
-	@$(PYTHON) -m doublehop.panels.build
-	@$(PYTHON) -m pytest -m long --timeout 600 $(SEEDED)
+	@$(PY) -m doublehop.panels.build
+	@$(PY) -m pytest -m long --timeout 600 $(SEEDED)
 
 proof: dev ## everything, round after round in another order; figures into docs/proof.md (ROUNDS=10)
-	@$(PYTHON) -m doublehop.panels.build
-	@$(PYTHON) -m tests.proof $(or $(ROUNDS),10)
+	@$(PY) -m doublehop.panels.build
+	@$(PY) -m tests.proof $(or $(ROUNDS),10)
 
 check: format-check lint types walls migrations deploy openapi locks test ## all that must hold before a change is handed in
 
 format-check: dev
-	@$(PYTHON) -m ruff format --check .
+	@$(PY) -m ruff format --check .
 
 lint: dev
-	@$(PYTHON) -m ruff check .
+	@$(PY) -m ruff check .
 
 types: dev
-	@$(PYTHON) -m mypy
+	@$(PY) -m mypy
 
 walls: dev
 	@.venv/bin/lint-imports
 
 migrations: dev
-	@DJANGO_SETTINGS_MODULE=tests.settings $(PYTHON) manage.py makemigrations --check --dry-run
+	@DJANGO_SETTINGS_MODULE=tests.settings $(PY) manage.py makemigrations --check --dry-run
 
 deploy: dev
-	@$(AS_SHIPPED) $(PYTHON) manage.py check --deploy --fail-level WARNING
+	@$(AS_SHIPPED) $(PY) manage.py check --deploy --fail-level WARNING
 
 openapi: dev
-	@$(AS_SHIPPED) $(PYTHON) -m doublehop.api.schema --check
+	@$(AS_SHIPPED) $(PY) -m doublehop.api.schema --check
 
 locks: dev
-	@$(PYTHON) bin/lock.py --check
+	@$(PY) bin/lock.py --check
 
 bench: dev ## measurements and their ratios: pages at 1,000 and 100,000 services, slow machines, an idle installation
-	@$(PYTHON) -m doublehop.panels.build
-	@$(PYTHON) -m tests.bench
+	@$(PY) -m doublehop.panels.build
+	@$(PY) -m tests.bench
 
 lock: dev ## resolve pyproject.toml anew into requirements/*.txt
-	@$(PYTHON) bin/lock.py
+	@$(PY) bin/lock.py
 
 fmt: dev ## format, and mend what can be mended by itself
-	@$(PYTHON) -m ruff check --fix .
-	@$(PYTHON) -m ruff format .
+	@$(PY) -m ruff check --fix .
+	@$(PY) -m ruff format .
 
 dev:
 	@bin/bootstrap dev
