@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import Generic, TypeVar
 from urllib.parse import urlencode
 
 from django.db.models import Model, Q, QuerySet
@@ -38,29 +38,24 @@ def sort_of(query: Mapping[str, str], allowed: Sequence[str]) -> str:
 def page_of(rows: QuerySet[Row], query: QueryDict, *, by: str, size: int = PAGE) -> KeysetPage[Row]:
     """One page of ``rows`` ordered by an indexed column and the key; ``by`` may begin with ``-``.
 
-    Two queries: the keys of the page (which the index alone answers), then these rows whole. A mark that nobody
-    could have been given is ignored.
+    One query. A mark that nobody could have been given is ignored.
     """
     column, falling = by.removeprefix("-"), by.startswith("-")
     mark, backwards = _mark_of(query)
-    narrowed = rows
-    if mark is not None:
-        beyond = _beyond(rows, column, mark, smaller=falling != backwards)
-        mark, narrowed = (mark, beyond) if beyond is not None else (None, rows)
-    sign = "-" if falling != (backwards and mark is not None) else ""
+    beyond = _beyond(rows, column, mark, smaller=falling != backwards) if mark is not None else None
+    backwards = backwards and beyond is not None
+    sign = "-" if falling != backwards else ""
     order = [sign + column] if column == "pk" else [sign + column, sign + "pk"]
-    keys = list(narrowed.order_by(*order).values_list("pk", column)[: size + 1])
-    more, keys = len(keys) > size, keys[:size]
-    if backwards and mark is not None:
-        keys.reverse()
-        has_previous, has_next = more, True
-    else:
-        has_previous, has_next = mark is not None, more
-    found = {row.pk: row for row in rows.filter(pk__in=[pk for pk, _ in keys])} if keys else {}
+    found = list((rows if beyond is None else beyond).order_by(*order)[: size + 1])
+    more, found = len(found) > size, found[:size]
+    if backwards:
+        found.reverse()
+    has_previous = more if backwards else beyond is not None
+    has_next = True if backwards else more
     return KeysetPage(
-        rows=[found[pk] for pk, _ in keys if pk in found],
-        previous=_link(query, "before", keys[0]) if has_previous and keys else "",
-        next=_link(query, "after", keys[-1]) if has_next and keys else "",
+        rows=found,
+        previous=_link(query, "before", found[0], column) if has_previous and found else "",
+        next=_link(query, "after", found[-1], column) if has_next and found else "",
     )
 
 
@@ -80,9 +75,8 @@ def link_to(query: QueryDict, mark: str, value: str) -> str:
     return "?" + urlencode([*kept, (mark, value)])
 
 
-def _link(query: QueryDict, mark: str, key: tuple[Any, Any]) -> str:
-    pk, value = key
-    return link_to(query, mark, f"{value}{_BETWEEN}{pk}")
+def _link(query: QueryDict, mark: str, row: Model, column: str) -> str:
+    return link_to(query, mark, f"{getattr(row, column)}{_BETWEEN}{row.pk}")
 
 
 def _mark_of(query: QueryDict) -> tuple[tuple[str, int] | None, bool]:

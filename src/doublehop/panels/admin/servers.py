@@ -95,7 +95,7 @@ def _lines(actor: Actor, shown: list[Any]) -> list[dict[str, Any]]:
     """Each server with its state, its service, and to whom it was given: three queries for all of them."""
     ids = [row.pk for row in shown]
     states = states_of(actor, shown)
-    services = {row.server_id: row for row in queries.services_visible_to(actor).filter(server_id__in=ids)}
+    services = queries.services_of_servers(actor, ids)
     given = {
         row.server_id: row
         for row in fleet.allocations_visible_to(actor).filter(

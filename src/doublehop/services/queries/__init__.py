@@ -23,6 +23,7 @@ from doublehop.services.queries.services import (
     server_buttons,
     service,
     service_of_server,
+    services_of_servers,
     services_visible_to,
     suspension_of,
 )
@@ -48,6 +49,7 @@ __all__ = [
     "server_buttons",
     "service",
     "service_of_server",
+    "services_of_servers",
     "services_visible_to",
     "steps_of",
     "suspend_policies_visible_to",
