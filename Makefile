@@ -6,12 +6,12 @@ SEEDED := $(if $(SEED),--randomly-seed=$(SEED) --hypothesis-seed=$(SEED))
 
 # What `manage.py check --deploy` sees: the shipped settings of an installation behind TLS.
 AS_SHIPPED := DJANGO_SETTINGS_MODULE=doublehop.site.settings DOUBLEHOP_DATA_DIR=$(CURDIR)/.pytest_cache \
-	DOUBLEHOP_BASE_URL=https://panel.example.net DOUBLEHOP_LOG_LEVEL=WARNING \
+	DATABASE_URL=sqlite::memory: DOUBLEHOP_BASE_URL=https://panel.example.net DOUBLEHOP_LOG_LEVEL=WARNING \
 	DOUBLEHOP_SECRET_KEY=only-for-checks-0123456789-abcdefghijklmnopqrstuvwxyz-ABCDEF \
 	DOUBLEHOP_VAULT_KEYS=Y2hlY2tzLW9ubHktY2hlY2tzLW9ubHktY2hlY2tzLTA=
 
 .DEFAULT_GOAL := help
-.PHONY: help run install test test-long proof check format-check lint types walls migrations deploy openapi locks bench lock fmt dev
+.PHONY: help run install test test-long proof check format-check lint types walls migrations deploy openapi locks bench lock fmt dev front
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r name text; do printf '  make %-10s %s\n' "$$name" "$$text"; done
@@ -19,22 +19,20 @@ help: ## this list
 run: ## the whole demo in the foreground at http://127.0.0.1:8000 (PORT=8001 moves it); Ctrl-C ends it
 	@exec bin/bootstrap run
 
-install: ## .venv with the product and its front-end files, for real use (docs/how-to/go-real.md)
+install: ## .venv with the product and its front-end files, for real use
 	@bin/bootstrap demo
 	@$(PY) -m doublehop.panels.build
 
 test: dev ## the quick tests: within ten minutes on two cores
 	@$(PY) -m pytest -n 2 $(SEEDED)
 
-test-long: dev ## crashes, faults, a browser, whole installations (SEED=1 repeats a run)
-	@$(PY) -m doublehop.panels.build
+test-long: front ## crashes, faults, a browser, whole installations (SEED=1 repeats a run)
 	@$(PY) -m pytest -m long --timeout 600 $(SEEDED)
 
-proof: dev ## everything, round after round in another order; figures into docs/proof.md (ROUNDS=10)
-	@$(PY) -m doublehop.panels.build
+proof: front ## everything, round after round in another order; figures into docs/proof.md (ROUNDS=10)
 	@$(PY) -m tests.proof $(or $(ROUNDS),10)
 
-check: format-check lint types walls migrations deploy openapi locks test ## all that must hold before a change is handed in
+check: format-check lint types walls migrations deploy openapi locks front test ## all that must hold before a change is handed in
 
 format-check: dev
 	@$(PY) -m ruff format --check .
@@ -49,7 +47,7 @@ walls: dev
 	@.venv/bin/lint-imports
 
 migrations: dev
-	@DJANGO_SETTINGS_MODULE=tests.settings $(PY) manage.py makemigrations --check --dry-run
+	@$(AS_SHIPPED) $(PY) manage.py makemigrations --check --dry-run
 
 deploy: dev
 	@$(AS_SHIPPED) $(PY) manage.py check --deploy --fail-level WARNING
@@ -60,8 +58,7 @@ openapi: dev
 locks: dev
 	@$(PY) bin/lock.py --check
 
-bench: dev ## measurements and their ratios: pages at 1,000 and 100,000 services, slow machines, an idle installation
-	@$(PY) -m doublehop.panels.build
+bench: front ## measurements and their ratios: pages at 1,000 and 100,000 services, slow machines, an idle installation
 	@$(PY) -m tests.bench
 
 lock: dev ## resolve pyproject.toml anew into requirements/*.txt
@@ -73,3 +70,6 @@ fmt: dev ## format, and mend what can be mended by itself
 
 dev:
 	@bin/bootstrap dev
+
+front: dev
+	@$(PY) -m doublehop.panels.build
