@@ -132,15 +132,14 @@ def send(server_id: int, command: Command, *, mark_sent: Callable[[], None], rea
 
 
 def follow_up(server_id: int, command: Command, ticket: Ticket) -> TicketStatus:
-    """How an accepted call stands. A failed question is PENDING: the caller has the deadline."""
+    """How an accepted call stands. Raises driver errors: a failed question says nothing about the answer."""
     row = Server.objects.select_related("upstream").get(pk=server_id)
-    try:
-        with reading(row.upstream_id, only=row.external_id) as upstream:
-            part: Any = _part(upstream.server(row.external_id), _PART[command])
-            status: TicketStatus = part.follow_up(ticket)
-            return status
-    except (errors.UpstreamError, NotSent) as error:
-        return TicketStatus(TicketState.PENDING, error.text)
+    with reading(row.upstream_id, only=row.external_id) as upstream:
+        part: Any = getattr(upstream.server(row.external_id), _PART[command])
+        if part is None:
+            return TicketStatus(TicketState.PENDING, "this machine does not offer that any more")
+        status: TicketStatus = part.follow_up(ticket)
+        return status
 
 
 def read_power(server_id: int) -> PowerState | None:

@@ -35,6 +35,13 @@ def actor_for_user(user: User) -> Actor | None:
     return None
 
 
+def actor_of_user_id(user_id: int) -> Actor | None:
+    """As whom a person would act now; None for nobody, or when the sign-in was closed."""
+    people = User.objects.select_related("staff__organisation", "client_person__client__organisation")
+    user = people.filter(pk=user_id, is_active=True).first()
+    return actor_for_user(user) if user is not None else None
+
+
 def organisation_of(actor: Actor) -> Organisation:
     row = Organisation.objects.filter(pk=actor.organisation_id).first()
     if row is None:

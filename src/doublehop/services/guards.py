@@ -7,7 +7,7 @@ from django.utils import timezone
 
 from doublehop.fleet.models import Hold, Server
 from doublehop.fleet.permissions import Right, rights_of
-from doublehop.fleet.queries import open_holds
+from doublehop.fleet.queries import chain_of, open_holds
 from doublehop.organisations.actor import Actor
 from doublehop.organisations.refusals import BadInput, NotAllowed, NotHere, NotOffered, Refusal, WrongState
 from doublehop.services.lifecycle import OPEN_STATES, OperationKind, OperationState, ServiceStatus
@@ -15,6 +15,7 @@ from doublehop.services.models import Operation, Service
 from doublehop.services.wording import NAME, asked_by
 
 POWER_KINDS = frozenset({OperationKind.REBOOT, OperationKind.POWER_ON, OperationKind.POWER_OFF})
+HOLD_KINDS = frozenset({OperationKind.SUSPEND, OperationKind.UNSUSPEND})
 NEEDS: dict[OperationKind, tuple[Right, str | None]] = {
     OperationKind.REBOOT: (Right.POWER, "power"),
     OperationKind.POWER_ON: (Right.POWER, "power"),
@@ -47,17 +48,24 @@ class Facts:
 
 
 def look_at(actor: Actor, server: Server) -> Facts:
-    pressing = Operation.objects.select_related("server__upstream", "organisation").filter(
+    pressing = Operation.objects.select_related("server__upstream", "organisation", "service").filter(
         server=server, state__in=(*OPEN_STATES, OperationState.UNKNOWN)
     )
     rows = list(pressing.order_by("id"))
-    unknown = [row for row in rows if row.state == OperationState.UNKNOWN]
+    unknown = [row for row in rows if row.state == OperationState.UNKNOWN and _still_matters(row, server)]
     return Facts(
         rights=rights_of(actor, server),
         holds=tuple(open_holds([server.pk])),
         open_ones=tuple(row for row in rows if row.state != OperationState.UNKNOWN),
         last_unknown=unknown[-1] if unknown else None,
     )
+
+
+def _still_matters(unknown: Operation, server: Server) -> bool:
+    """Not what a former holder of the machine left undecided: nobody here could decide it."""
+    if unknown.service is not None:
+        return unknown.service.server_id == server.pk
+    return unknown.organisation_id in chain_of(server)
 
 
 def why_not(
@@ -92,14 +100,16 @@ def _right(kind: OperationKind, server: Server, facts: Facts) -> Refusal | None:
 
 
 def _life(actor: Actor, kind: OperationKind, server: Server, service: Service | None) -> Refusal | None:
+    if service is None and not actor.is_staff:
+        return NotHere()
+    if server.protected and kind in {OperationKind.SUSPEND, OperationKind.POWER_OFF}:
+        return WrongState(f"{NAME[kind]}: this server is protected.", code="protected")
     if service is None:
-        return None if actor.is_staff else NotHere()
+        return None
     if service.server_id != server.pk:
         return WrongState(f"{NAME[kind]}: this service has no server.", code="no_server")
     if service.status not in {ServiceStatus.ACTIVE, ServiceStatus.SUSPENDED}:
         return WrongState(f"{NAME[kind]}: this service is {service.status}.", code="service_ended")
-    if server.protected and kind in {OperationKind.SUSPEND, OperationKind.POWER_OFF}:
-        return WrongState(f"{NAME[kind]}: this server is protected.", code="protected")
     return None
 
 

@@ -7,7 +7,7 @@ read back.
 """
 
 from collections.abc import Callable, Mapping
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import structlog
@@ -21,12 +21,21 @@ from doublehop.fleet import door
 from doublehop.fleet.actions import lift_hold_row, record_effects, store_addresses, store_power
 from doublehop.fleet.door import Command, NotSent, Unsure
 from doublehop.fleet.models import Server
+from doublehop.fleet.permissions import may
 from doublehop.fleet.queries import open_holds
+from doublehop.fleet.vault import VaultClosed
 from doublehop.jobs.engine import JobFunction, Periodic
 from doublehop.organisations.actor import SYSTEM
-from doublehop.services.actions.operations import add_steps, ring_worker, settle_row, write_line
+from doublehop.organisations.queries import actor_of_user_id
+from doublehop.services.actions.operations import (
+    LEVEL_WITHIN,
+    add_steps,
+    ring_worker,
+    settle_row,
+    write_line,
+)
 from doublehop.services.actions.services import follow_holds
-from doublehop.services.guards import POWER_KINDS
+from doublehop.services.guards import HOLD_KINDS, NEEDS, POWER_KINDS
 from doublehop.services.lifecycle import Nature, OperationKind, OperationState, StepKind, StepState
 from doublehop.services.models import Operation, Step
 
@@ -37,6 +46,8 @@ SEND_AGAIN_AFTER = timedelta(seconds=20)
 """A level step that reads back unequal is sent again after so long: controllers take their time."""
 ASKED_BEFORE_CUT = 3
 BACK_OFF_SECONDS = (2, 5, 10, 20, 40, 60)
+LONGEST_LOOK_SECONDS = 10.0
+NOT_SEEN = "The reset was accepted, but the machine has not been seen on since."
 EARLIEST_ON = timedelta(seconds=5)
 """Right after a reset was accepted the power still reads on; only a later reading says anything."""
 
@@ -58,9 +69,7 @@ def work(payload: Mapping[str, Any]) -> None:
     if operation is None:
         return
     try:
-        for step in operation.steps.all():
-            if step.state in {StepState.PENDING, StepState.SENT}:
-                _advance(operation, step)
+        _go_on(operation)
     except _Wait as wait:
         ring_worker(server, delay_seconds=wait.seconds)
         return
@@ -68,16 +77,34 @@ def work(payload: Mapping[str, Any]) -> None:
         _fail(operation, refusal)
     except Unsure as unsure:
         _park(operation, unsure.code, unsure.text)
-    else:
-        _finish(operation)
+    except Exception as error:
+        # Our own fault. The doorbell tries again until the deadline; then a person is told, and the server is free.
+        if timezone.now() <= operation.settle_before:
+            raise
+        log.exception("an operation cannot go on", operation=operation.reference)
+        _give_up(operation, f"Our own code failed: {type(error).__name__}.")
     ring_worker(server)
 
 
+def _go_on(operation: Operation) -> None:
+    for step in operation.steps.all():
+        if step.state in {StepState.PENDING, StepState.SENT}:
+            _advance(operation, step)
+    _finish(operation)
+
+
 def sweep(payload: Mapping[str, Any]) -> None:
-    """Finds what a crash left behind: open operations that nobody rings for."""
+    """Finds what a crash left behind: open operations that nobody rings for. What waits its time is let wait."""
     open_servers = Operation.objects.filter(state__in=("queued", "running")).values("server_id")
     for server in Server.objects.filter(pk__in=open_servers):
-        ring_worker(server)
+        ring_worker(server, hurry=False)
+
+
+def _give_up(operation: Operation, text: str) -> None:
+    if operation.steps.filter(sent_at__isnull=False).exists():
+        _park(operation, "our_fault", text)
+    else:
+        _fail(operation, NotSent("our_fault", text))
 
 
 # ---------------------------------------------------------------- claiming
@@ -91,7 +118,7 @@ def _running(server: Server) -> Operation | None:
 @transaction.atomic
 def _claim(server: Server) -> Operation | None:
     """The next waiting operation: suspend and unsuspend first, then in the order in which they were asked."""
-    overtakes = When(kind__in=(OperationKind.SUSPEND, OperationKind.UNSUSPEND), then=Value(0))
+    overtakes = When(kind__in=HOLD_KINDS, then=Value(0))
     operation = (
         Operation.objects.select_for_update(of=("self",))
         .select_related("server__upstream", "service")
@@ -102,9 +129,12 @@ def _claim(server: Server) -> Operation | None:
     if operation is None:
         return None
     operation.state, operation.claimed_at = OperationState.RUNNING, timezone.now()
+    if operation.kind in HOLD_KINDS:
+        # It may have waited long, behind its opposite or for a worker: its own time begins now.
+        operation.send_before = operation.settle_before = operation.claimed_at + LEVEL_WITHIN
     try:
         with transaction.atomic():
-            operation.save(update_fields=["state", "claimed_at"])
+            operation.save(update_fields=["state", "claimed_at", "send_before", "settle_before"])
     except IntegrityError:
         return None  # another worker was quicker: one running operation per server is an index, not a hope
     if operation.kind == OperationKind.UNSUSPEND:
@@ -128,7 +158,8 @@ def _plan_unsuspend(operation: Operation) -> None:
         "power": StepKind.POWER_ON,
         "power_withdrawn": StepKind.RESTORE_POWER,
     }
-    add_steps(operation, [undo[str(effect["way"])] for effect in reversed(own.effects) if effect["was"]])
+    kinds = [undo[str(effect["way"])] for effect in reversed(own.effects) if effect["was"]]
+    add_steps(operation, list(dict.fromkeys(kinds)))
 
 
 # ---------------------------------------------------------------- steps
@@ -166,7 +197,11 @@ def _edge(operation: Operation, step: Step) -> None:
 
 
 def _follow(operation: Operation, step: Step, command: Command) -> None:
-    status = door.follow_up(operation.server_id, command, Ticket(step.ticket))
+    try:
+        status = door.follow_up(operation.server_id, command, Ticket(step.ticket))
+    except errors.UpstreamError as error:
+        hopeless = isinstance(error, errors.CredentialsRejected)
+        raise _unread(operation, step, error.code, error.text, hopeless=hopeless) from error
     if status.state is TicketState.FAILED:
         raise NotSent("refused", status.detail or "the machine’s controller reports that it failed")
     if status.state is TicketState.PENDING:
@@ -188,6 +223,9 @@ _LEVEL: dict[StepKind, tuple[Command, Callable[[int], Any], object]] = {
 
 def _level(operation: Operation, step: Step) -> None:
     command, read, wanted = _LEVEL[StepKind(step.kind)]
+    if not step.times_sent and _is_held_by_others(operation):
+        _done(step, note="Left as it is: somebody else holds the server too")
+        return
     if command is Command.POWER_OFF_GRACEFUL and _is_cut(operation, step):
         command = Command.POWER_OFF_HARD
     state = _read_back(operation, step, read)
@@ -199,7 +237,7 @@ def _level(operation: Operation, step: Step) -> None:
         _done(step, note="Read back: so" if step.times_sent else "It was so already")
         return
     now = timezone.now()
-    if now > operation.settle_before:
+    if now > _repeated_until(operation, step):
         raise NotSent("deadline", f"Sent {step.times_sent} times, and it still reads {state}.")
     if step.sent_at is not None and now < step.sent_at + SEND_AGAIN_AFTER:
         raise _Wait(LOOK_AGAIN_SECONDS)
@@ -212,6 +250,20 @@ def _level(operation: Operation, step: Step) -> None:
     raise _Wait(LOOK_AGAIN_SECONDS)
 
 
+def _repeated_until(operation: Operation, step: Step) -> datetime:
+    """A power button is not pressed again long after somebody asked for it; a suspension is insisted on."""
+    is_power = operation.kind in POWER_KINDS and step.times_sent
+    return operation.send_before if is_power else operation.settle_before
+
+
+def _is_held_by_others(operation: Operation) -> bool:
+    """Placed while an unsuspend ran: what it has not undone yet is for the other one to undo."""
+    if operation.kind != OperationKind.UNSUSPEND:
+        return False
+    holds = open_holds([operation.server_id])
+    return any(hold.pk != operation.hold_id for hold in holds)
+
+
 def _is_cut(operation: Operation, step: Step) -> bool:
     """A suspension must not depend on whether the system inside listens: asked in vain some times, the power is cut."""
     asked_in_vain = operation.kind == OperationKind.SUSPEND and step.times_sent >= ASKED_BEFORE_CUT
@@ -222,48 +274,77 @@ def _read_back(operation: Operation, step: Step, read: Callable[[int], Any]) -> 
     try:
         state = read(operation.server_id)
     except errors.UpstreamError as error:
-        step.note = error.text[:500]
-        step.save(update_fields=["note"])
-        if timezone.now() > operation.settle_before:
-            if step.times_sent:
-                raise Unsure(error.code, f"Sent, and it cannot be read back: {error.text}") from error
-            raise NotSent(error.code, error.text) from error
-        if isinstance(error, errors.CredentialsRejected | errors.NotFound) and not step.times_sent:
-            raise NotSent(error.code, error.text) from error
-        raise _Wait(_back_off(operation)) from error
+        hopeless = isinstance(error, errors.CredentialsRejected | errors.NotFound)
+        raise _unread(operation, step, error.code, error.text, hopeless=hopeless) from error
+    except VaultClosed as error:
+        raise _unread(operation, step, "settings", str(error), hopeless=True) from error
     if state is None:
         raise NotSent("not_offered", "this machine does not offer that")
+    if state is PowerState.UNKNOWN:
+        raise _unread(operation, step, "unread", "the machine does not say whether its power is on")
     return state
+
+
+def _unread(operation: Operation, step: Step, code: str, text: str, *, hopeless: bool = False) -> Exception:
+    """What to do without an answer: look again later, or, when that is ``hopeless`` or too late, tell a person."""
+    step.note = text[:500]
+    step.save(update_fields=["note"])
+    if not hopeless and timezone.now() <= operation.settle_before:
+        return _Wait(_back_off(operation))
+    if step.times_sent:
+        return Unsure(code, f"Sent, and it cannot be read back: {text}")
+    return NotSent(code, text)
 
 
 def _send(operation: Operation, step: Step, command: Command) -> Ticket:
     """Sends once. NotSent that may be tried again becomes a wait until the operation's ``send_before``."""
 
-    def mark_sent() -> None:
-        _guard_again(operation)
-        step.state, step.sent_at = StepState.SENT, timezone.now()
-        step.identity_checked_at = step.sent_at
-        step.times_sent += 1
-        step.save()
+    before = (step.state, step.sent_at, step.times_sent)
 
-    before = (step.state, step.sent_at)
+    def mark_sent() -> None:
+        with transaction.atomic(durable=True):
+            # Whoever suspends or takes the server away locks this row too: they come before this look, or after the mark.
+            Server.objects.select_for_update(of=("self",)).get(pk=operation.server_id)
+            _guard_again(operation, step)
+            _mark(step)
+
     try:
         return door.send(operation.server_id, command, mark_sent=mark_sent, reason=operation.reason)
     except NotSent as refusal:
         # Proven not to have acted: the step is as it was, and may be sent again.
-        step.state, step.sent_at = before
+        step.state, step.sent_at, step.times_sent = before
         step.note = refusal.text[:500]
         step.save()
-        if refusal.retry and timezone.now() < operation.send_before:
-            raise _Wait(_back_off(operation)) from refusal
+        now = timezone.now()
+        again_at = refusal.retry_at or now
+        if refusal.retry and max(now, again_at) < operation.send_before:
+            raise _Wait(max(_back_off(operation), (again_at - now).total_seconds())) from refusal
         raise
 
 
-def _guard_again(operation: Operation) -> None:
+def _mark(step: Step) -> None:
+    """Only who finds the step as it was read may send: another worker on the same step is stopped here."""
+    now = timezone.now()
+    untouched = Step.objects.filter(
+        pk=step.pk,
+        state=step.state,
+        times_sent=step.times_sent,
+        operation__state=OperationState.RUNNING,
+    )
+    times = step.times_sent + 1
+    if not untouched.update(state=StepState.SENT, sent_at=now, identity_checked_at=now, times_sent=times):
+        raise _Wait(LOOK_AGAIN_SECONDS)
+    step.state, step.sent_at, step.identity_checked_at = StepState.SENT, now, now
+    step.times_sent = times
+
+
+def _guard_again(operation: Operation, step: Step) -> None:
     """The last look before the first byte: the world may have changed since the operation was asked."""
+    if _is_held_by_others(operation) and not step.times_sent:
+        raise _Wait(0)
     if operation.kind in POWER_KINDS and open_holds([operation.server_id]).exists():
         raise NotSent("suspended", "The server was suspended before this was sent.")
-    if operation.kind in POWER_KINDS and timezone.now() > operation.send_before:
+    if operation.kind in POWER_KINDS and not step.times_sent and timezone.now() > operation.send_before:
         raise NotSent("too_late", "It could not be sent in time; a late one would be a surprise.")
     if operation.service_id is not None:
         attached = (
@@ -271,6 +352,16 @@ def _guard_again(operation: Operation) -> None:
         )
         if attached != operation.server_id:
             raise NotSent("detached", "The server was detached before this was sent.")
+    if operation.kind in POWER_KINDS and not _may_still(operation):
+        raise NotSent("not_allowed", "Whoever asked for this may not do it any more.")
+
+
+def _may_still(operation: Operation) -> bool:
+    """Rights that were taken away since count as taken away. The system itself has no sign-in."""
+    if operation.actor_user_id is None:
+        return True
+    actor = actor_of_user_id(operation.actor_user_id)
+    return actor is not None and may(actor, NEEDS[OperationKind(operation.kind)][0], operation.server)
 
 
 def _back_off(operation: Operation) -> float:
@@ -288,14 +379,17 @@ def _await_on(operation: Operation, step: Step) -> None:
     try:
         state = door.read_power(operation.server_id)
     except errors.UpstreamError as error:
-        state, step.note = None, error.text[:500]
+        step.note = error.text[:500]
         step.save(update_fields=["note"])
+        if late or isinstance(error, errors.CredentialsRejected):
+            raise Unsure("not_back", f"{NOT_SEEN} {error.text}") from error
+        raise _Wait(min(_back_off(operation), LONGEST_LOOK_SECONDS)) from error
     if state is PowerState.ON and timezone.now() > step.sent_at + EARLIEST_ON:
         store_power(operation.server_id, state)
         _done(step, note="Power reads on")
         return
     if late:
-        raise Unsure("not_back", "The reset was accepted, but the machine has not been seen on since.")
+        raise Unsure("not_back", NOT_SEEN)
     raise _Wait(LOOK_AGAIN_SECONDS)
 
 
@@ -304,7 +398,9 @@ def _read_addresses(operation: Operation, step: Step) -> None:
     try:
         with door.reading(server.upstream_id, only=server.external_id) as upstream:
             part = upstream.server(server.external_id).addresses
-            found = part.list() if part is not None else []
+            if part is None:
+                raise NotSent("not_offered", "this machine does not offer that")
+            found = part.list()
     except errors.UpstreamError as error:
         if isinstance(error, errors.Unreachable | errors.Busy) and timezone.now() < operation.settle_before:
             step.note = error.text[:500]
@@ -329,8 +425,7 @@ def _done(step: Step, *, note: str = "", found: bool | None = None) -> None:
 @transaction.atomic
 def _finish(operation: Operation) -> None:
     steps = list(operation.steps.all())
-    if operation.kind == OperationKind.SUSPEND and operation.hold_id is not None:
-        record_effects(operation.hold_id, _effects(steps))
+    _keep_effects(operation)
     if operation.kind == OperationKind.UNSUSPEND and operation.hold_id is not None:
         lift_hold_row(operation.hold_id)
         follow_holds(operation.server_id)
@@ -339,8 +434,14 @@ def _finish(operation: Operation) -> None:
     write_line(SYSTEM, f"operation.{operation.kind}.done", operation, result="done")
 
 
+def _keep_effects(operation: Operation) -> None:
+    """However a suspension ended: what it did, or may have done, is undone by the unsuspend."""
+    if operation.kind == OperationKind.SUSPEND and operation.hold_id is not None:
+        record_effects(operation.hold_id, _effects(list(operation.steps.all())))
+
+
 def _effects(steps: list[Step]) -> list[dict[str, object]]:
-    """What was changed and must be undone: only steps that found the machine otherwise."""
+    """What was changed, or sent without being read back. Only what was found otherwise needs undoing."""
     ways = {
         StepKind.PORT_OFF: "port",
         StepKind.UPSTREAM_SUSPEND: "upstream",
@@ -350,7 +451,7 @@ def _effects(steps: list[Step]) -> list[dict[str, object]]:
     return [
         {"way": ways[StepKind(step.kind)], "was": bool(step.found)}
         for step in steps
-        if step.state == StepState.DONE
+        if step.state == StepState.DONE or step.times_sent
     ]
 
 
@@ -358,7 +459,7 @@ def _store_seen(operation: Operation, steps: list[Step]) -> None:
     """What a read-back saw is the newest reading there is: pages show it at once."""
     seen = {StepKind.POWER_ON: PowerState.ON, StepKind.POWER_OFF: PowerState.OFF}
     for step in steps:
-        if StepKind(step.kind) in seen:
+        if StepKind(step.kind) in seen and step.found is not None:
             store_power(operation.server_id, seen[StepKind(step.kind)])
 
 
@@ -367,9 +468,7 @@ def _fail(operation: Operation, refusal: NotSent) -> None:
     operation.steps.filter(state__in=(StepState.PENDING, StepState.SENT)).update(
         state=StepState.FAILED, settled_at=timezone.now(), note=refusal.text[:500]
     )
-    if operation.kind == OperationKind.SUSPEND and operation.hold_id is not None:
-        # What was done before the failure is still undone by an unsuspend.
-        record_effects(operation.hold_id, _effects(list(operation.steps.all())))
+    _keep_effects(operation)
     settle_row(operation, OperationState.FAILED, code=refusal.code, text=refusal.text)
     write_line(
         SYSTEM, f"operation.{operation.kind}.failed", operation, result="failed", sentence=refusal.text
@@ -379,6 +478,7 @@ def _fail(operation: Operation, refusal: NotSent) -> None:
 @transaction.atomic
 def _park(operation: Operation, code: str, text: str) -> None:
     operation.steps.filter(state=StepState.SENT).update(state=StepState.UNKNOWN, note=text[:500])
+    _keep_effects(operation)
     settle_row(operation, OperationState.UNKNOWN, code=code, text=text)
     write_line(SYSTEM, f"operation.{operation.kind}.unknown", operation, result="unknown", sentence=text)
 

@@ -54,4 +54,7 @@ def lift_hold_row(hold_id: int) -> None:
 
 
 def record_effects(hold_id: int, effects: list[Effect]) -> None:
-    Hold.objects.filter(pk=hold_id).update(effects=effects)
+    """Adds to what the hold may have taken over from one that was lifted before. Within the caller's transaction."""
+    hold = Hold.objects.select_for_update().get(pk=hold_id)
+    hold.effects = [*hold.effects, *effects]
+    hold.save(update_fields=["effects"])

@@ -10,7 +10,7 @@ from datetime import timedelta
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
-from doublehop.fleet.actions import place_hold
+from doublehop.fleet.actions import lift_hold_row, place_hold
 from doublehop.fleet.actions.upstreams import lane_of
 from doublehop.fleet.models import Server
 from doublehop.fleet.permissions import visible_to as servers_visible_to
@@ -35,6 +35,7 @@ from doublehop.services.wording import name_of
 __all__ = ["AlreadyOpen", "cancel", "request", "settle"]
 
 REFERENCE_SIGNS = "23456789ABCDEFGHJKMNPQRSTVWXYZ"
+KEY_REUSED = "This key was used for something else."
 DEFAULT_WAYS = ("port", "upstream", "power", "notify")
 
 _STEPS: dict[OperationKind, tuple[StepKind, ...]] = {
@@ -105,12 +106,12 @@ def request(
     asked = _Asked(kind, service_id, server_id, graceful, reason.strip(), client_text.strip(), cause)
     if not idempotency_key or len(idempotency_key) > 120:
         raise BadInput("The request carries no key.", field="key")
-    earlier = Operation.objects.filter(caller=caller, idempotency_key=idempotency_key).first()
-    if earlier is not None:
-        if earlier.request_hash != asked.digest:
-            raise WrongState("This key was used for something else.", code="key_reused")
+    if earlier := _earlier(caller, idempotency_key, asked):
         return earlier
     service, server = _target(actor, service_id, server_id)
+    # Again, now that the server is locked: a second request of the same moment has waited for the first one here.
+    if earlier := _earlier(caller, idempotency_key, asked):
+        return earlier
     refusal = why_not(actor, kind, server, service, reason=reason)
     if refusal is not None:
         raise refusal
@@ -133,7 +134,16 @@ def request(
     return operation
 
 
-def ring_worker(server: Server, *, urgent: bool = False, delay_seconds: float = 0.0) -> None:
+def _earlier(caller: str, key: str, asked: _Asked) -> Operation | None:
+    earlier = Operation.objects.filter(caller=caller, idempotency_key=key).first()
+    if earlier is not None and earlier.request_hash != asked.digest:
+        raise WrongState(KEY_REUSED, code="key_reused")
+    return earlier
+
+
+def ring_worker(
+    server: Server, *, urgent: bool = False, delay_seconds: float = 0.0, hurry: bool = True
+) -> None:
     ring(
         "services.work",
         key=f"work:{server.pk}",
@@ -141,6 +151,7 @@ def ring_worker(server: Server, *, urgent: bool = False, delay_seconds: float = 
         lane=lane_of(server.upstream_id),
         urgent=urgent,
         delay_seconds=delay_seconds,
+        hurry=hurry,
     )
 
 
@@ -167,11 +178,17 @@ def settle(actor: Actor, reference: str, *, happened: bool, why: str) -> Operati
         raise WrongState("Only an operation with an unknown outcome is decided by a person.")
     if not why.strip():
         raise BadInput("How do you know? It stands in the journal with your name.", field="why")
+    begun = not operation.steps.filter(state=StepState.PENDING).exists()
+    if happened and operation.kind == OperationKind.UNSUSPEND and not begun:
+        raise WrongState("Part of it was never begun. Say that it did not happen, and ask Unsuspend again.")
     state = OperationState.DONE if happened else OperationState.FAILED
     operation.steps.filter(state=StepState.UNKNOWN).update(
         state=StepState.DONE if happened else StepState.FAILED, settled_at=timezone.now()
     )
     settle_row(operation, state, by=actor.label, why=why.strip()[:300])
+    if happened and operation.kind == OperationKind.UNSUSPEND and operation.hold_id is not None:
+        lift_hold_row(operation.hold_id)
+        follow_holds(operation.server_id)
     result = "done" if happened else "failed"
     write_line(
         actor, f"operation.{operation.kind}.settled", operation, result=result, sentence=why.strip()[:300]
@@ -244,9 +261,10 @@ def suspend_ways(server: Server, service: Service | None) -> str:
 
 
 def _target(actor: Actor, service_id: int | None, server_id: int | None) -> tuple[Service | None, Server]:
+    """Both locked, the service first, as attach and detach do. A server of an own service stands for that service."""
     service = None
+    rows = Service.objects.select_for_update(of=("self",)).select_related("product__suspend_policy")
     if service_id is not None:
-        rows = Service.objects.select_for_update(of=("self",)).select_related("product__suspend_policy")
         mine = (
             {"client_id": actor.client_id} if actor.client_id else {"organisation_id": actor.organisation_id}
         )
@@ -258,6 +276,10 @@ def _target(actor: Actor, service_id: int | None, server_id: int | None) -> tupl
         server_id = service.server_id
     if server_id is None:
         raise NotHere
+    if service is None and actor.is_staff:
+        service = rows.filter(server_id=server_id).first()
+        if service is not None and service.organisation_id != actor.organisation_id:
+            service = None
     server = servers_visible_to(actor).select_for_update(of=("self",)).filter(pk=server_id).first()
     if server is None:
         raise NotHere
@@ -303,7 +325,11 @@ def _save_with_reference(operation: Operation) -> None:
         try:
             with transaction.atomic():
                 operation.save(force_insert=True)
-        except IntegrityError:
+        except IntegrityError as error:
+            mine = {"caller": operation.caller, "idempotency_key": operation.idempotency_key}
+            if Operation.objects.filter(**mine).exists():
+                # At the same moment, for another server: had it been this one, its lock would have told.
+                raise WrongState(KEY_REUSED, code="key_reused") from error
             if attempt == 4 or not Operation.objects.filter(reference=operation.reference).exists():
                 raise
         else:
@@ -312,9 +338,8 @@ def _save_with_reference(operation: Operation) -> None:
 
 def _call_off_power(actor: Actor, server: Server) -> None:
     """A suspension overtakes: power operations that wait are not sent any more."""
-    waiting = Operation.objects.select_related("server__upstream").filter(
-        server=server, state=OperationState.QUEUED, kind__in=POWER_KINDS
-    )
+    rows = Operation.objects.select_for_update(of=("self",)).select_related("server__upstream")
+    waiting = rows.filter(server=server, state=OperationState.QUEUED, kind__in=POWER_KINDS)
     for operation in waiting:
         settle_row(
             operation, OperationState.FAILED, code="suspended", text="Called off: the server was suspended."

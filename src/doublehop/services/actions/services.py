@@ -148,8 +148,6 @@ def terminate(actor: Actor, service_id: int, *, reason: str) -> Service:
     _move(service, ServiceVerb.TERMINATE)
     server = service.server
     if server is not None:
-        if server.protected:
-            raise WrongState(f"{server.label} is protected. Lift the protection first.", code="protected")
         service.hostname = service.shown_hostname
         _release(service, server)
     service.ended_at = timezone.now()
@@ -212,14 +210,29 @@ def follow_holds(server_id: int) -> None:
     service.save(update_fields=["status"])
 
 
+def _locked(server_id: int) -> Server:
+    """Sending, suspending, allocating and attaching take turns at this row."""
+    return Server.objects.select_for_update(of=("self",)).get(pk=server_id)
+
+
+def _refuse_while_open(server: Server) -> None:
+    if Operation.objects.filter(server=server, state__in=OPEN_STATES).exists():
+        raise WrongState(
+            f"An operation is running on {server.label}. Wait for it to end.", code="operation_open"
+        )
+
+
 def _take(actor: Actor, server_id: int) -> Server:
+    Server.objects.select_for_update(of=("self",)).filter(pk=server_id).first()
     if not sellable_servers(actor).filter(pk=server_id).exists():
         raise NotHere("This server is not yours to attach.")
     if open_holds([server_id]).exists():
         raise WrongState(
             "This server is still suspended from its last service. Unsuspend it first.", code="held"
         )
-    return fleet.record_identity(actor, server_id)
+    server = fleet.record_identity(actor, server_id)
+    _refuse_while_open(server)
+    return server
 
 
 def _give(service: Service, server: Server) -> None:
@@ -235,10 +248,10 @@ def _give(service: Service, server: Server) -> None:
 
 
 def _release(service: Service, server: Server) -> None:
-    if Operation.objects.filter(server=server, state__in=OPEN_STATES).exists():
-        raise WrongState(
-            f"An operation is running on {server.label}. Wait for it to end.", code="operation_open"
-        )
+    server = _locked(server.pk)
+    if server.protected:
+        raise WrongState(f"{server.label} is protected. Lift the protection first.", code="protected")
+    _refuse_while_open(server)
     fleet.revoke_client(server.pk, service.client_id)
     fleet.forget_identity(server.pk)
     service.server = None
