@@ -23,7 +23,7 @@ def test_a_client_sees_its_server_and_restarts_it(visit, box):
     mara = visit("client")
     page = mara.page
     expect(page.get_by_role("heading", name="My servers")).to_be_visible()
-    page.get_by_role("link", name="web1.example.org").click()
+    page.get_by_role("link", name="web1.example.org", exact=True).click()
     expect(page.get_by_role("heading", level=1)).to_have_text("web1.example.org")
     expect(page.get_by_text("root", exact=True)).to_be_visible()
     for address in ("192.0.2.24", "192.0.2.25", "2001:db8:24::/64"):
@@ -39,7 +39,7 @@ def test_a_client_sees_its_server_and_restarts_it(visit, box):
     page.get_by_role("button", name="Reboot…").click()
     page.get_by_text("Cut and restart").click()
     page.get_by_role("button", name="Reboot web1").click()
-    expect(page.get_by_text("Rebooted: the machine is on.")).to_be_visible(timeout=60_000)
+    expect(page.get_by_text("Rebooted: the machine is on.").first).to_be_visible(timeout=60_000)
     assert len(box.resets()) == before + 1
     expect(page.get_by_text("You (Mara Quill)").first).to_be_visible()
 
@@ -47,7 +47,7 @@ def test_a_client_sees_its_server_and_restarts_it(visit, box):
 def test_a_change_at_the_machine_reaches_an_open_page(visit, box):
     mara = visit("client")
     page = mara.page
-    page.get_by_role("link", name="files.example.net").click()
+    page.get_by_role("link", name="files.example.net", exact=True).click()
     state = page.locator("#s-state")
     expect(state).to_contain_text("On")
     address, login = bmc_of(box)
@@ -71,7 +71,7 @@ def test_nothing_of_another_brand_is_there(visit):
 def test_it_works_with_the_keyboard_alone(visit, box):
     mara = visit("client")
     page = mara.page
-    page.get_by_role("link", name="db1.example.org").focus()
+    page.get_by_role("link", name="db1.example.org", exact=True).focus()
     page.keyboard.press("Enter")
     reboot = page.get_by_role("button", name="Reboot…")
     reboot.focus()

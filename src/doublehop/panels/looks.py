@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 
 from django.utils import timezone
 
-STALE_AFTER = timedelta(minutes=15)
+STALE_AFTER = timedelta(minutes=3)
 """Three intervals of the background reading of a machine's state: what is older is drawn hollow."""
 
 

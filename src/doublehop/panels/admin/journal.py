@@ -62,11 +62,18 @@ def deed_of(verb: str) -> str:
     return told[:1].upper() + told[1:]
 
 
-def _line(entry: Any) -> dict[str, Any]:
+def _line(entry: Any, house: int) -> dict[str, Any]:
+    """Names and reasons stay within one house: of another one, only which it was, what was done and what came of it."""
+    is_own = entry.organisation_id in (None, house)
     reference = str(entry.details.get("reference", ""))
     known = entry.target_id is not None and entry.target_kind in _OPEN
     return {
         "entry": entry,
+        "who": entry.actor_label if is_own else entry.organisation_label,
+        "whose": ", ".join(filter(None, (entry.actor_kind, entry.organisation_label)))
+        if is_own
+        else "their people",
+        "sentence": entry.sentence if is_own else "",
         "deed": deed_of(entry.verb),
         "url": reverse(_OPEN[entry.target_kind], args=[entry.target_id]) if known else "",
         "reference": reference,
@@ -75,18 +82,18 @@ def _line(entry: Any) -> dict[str, Any]:
 
 
 def lines_page(
-    request: HttpRequest, reader: Callable[..., list[Any]], *args: Any, size: int = PAGE, **wanted: Any
+    request: HttpRequest, reader: Callable[..., list[Any]], house: int, *, size: int = PAGE, **wanted: Any
 ) -> LinesPage:
-    """One page of ``reader``, which takes ``before_id``, ``after_id`` and ``limit``."""
+    """One page of ``reader``, which takes the organisation ``house``, ``before_id``, ``after_id`` and ``limit``."""
     before, after = (_number(request.GET.get(name, "")) for name in ("before", "after"))
-    entries = reader(*args, before_id=before, after_id=after, limit=size + 1, **wanted)
+    entries = reader(house, before_id=before, after_id=after, limit=size + 1, **wanted)
     more = len(entries) > size
     if after is not None:
         entries, has_newer, has_older = (entries[1:] if more else entries), more, True
     else:
         entries, has_newer, has_older = entries[:size], before is not None, more
     return LinesPage(
-        lines=[_line(entry) for entry in entries],
+        lines=[_line(entry, house) for entry in entries],
         newer=link_to(request.GET, "after", str(entries[0].pk)) if has_newer and entries else "",
         older=link_to(request.GET, "before", str(entries[-1].pk)) if has_older and entries else "",
     )

@@ -92,6 +92,7 @@ def _panel(actor: Actor, row: Any) -> dict[str, Any]:
         "pressing": commands.pressing(last),
         "effect": commands.suspend_effect(server, row) if server is not None else "",
         "addresses": list(fleet.addresses_of(actor, server.pk)) if server is not None else [],
+        "history": queries.history(actor, row, limit=8),
         "live_url": reverse("admin-service-live", args=[row.pk]),
         "act_url": reverse("admin-service-act", args=[row.pk]),
         "may": reach(actor),
@@ -141,7 +142,6 @@ def _page(request: HttpRequest, actor: Actor, row: Any, form: Filled) -> HttpRes
         "form": form,
         "menu": menu,
         "siblings": siblings,
-        "history": queries.history(actor, row, limit=8),
         "has_ended": row.status in ENDED,
     }
     return show(request, "service.html", context, status=form.status)
@@ -221,7 +221,11 @@ def live(request: HttpRequest, service_id: int) -> HttpResponse:
     row = queries.service(actor, service_id)
     if row.server_id is not None:
         fleet_actions.watch(actor, row.server_id)
-    return fragments(request, ("machine_state", "commands", "running", "address_card"), _panel(actor, row))
+    return fragments(
+        request,
+        ("machine_state", "commands", "running", "address_card", "done", "status"),
+        _panel(actor, row),
+    )
 
 
 @require_POST

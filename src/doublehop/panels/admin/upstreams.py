@@ -1,6 +1,6 @@
 """Setup > Upstreams: our credentials at the places where servers live. Questions are queued; their answers appear on the page."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import timedelta
 from typing import Any
 
@@ -10,6 +10,7 @@ from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
+from doublehop.driver_kit.contract import FieldKind
 from doublehop.fleet import actions
 from doublehop.fleet import queries as fleet
 from doublehop.organisations.actor import Actor
@@ -134,9 +135,7 @@ def _panel(actor: Actor, row: Any) -> dict[str, Any]:
         "is_late": bool(asked) and timezone.now() - min(asked) > STILL_ASKING_AFTER,
         "report": row.test_report,
         "is_fine": bool(row.test_report) and all(line[1] for line in row.test_report),
-        "to_pin": row.test_fingerprint
-        if row.test_fingerprint and settings.get("fingerprint") != row.test_fingerprint
-        else "",
+        "to_pin": _to_pin(row, card, settings),
         "settings": [
             (first_words[name], _told(value)) for name, value in settings.items() if name in first_words
         ],
@@ -149,6 +148,14 @@ def _panel(actor: Actor, row: Any) -> dict[str, Any]:
 def _failed_since(row: Any, asked: Any) -> bool:
     """The last question was answered, by a failure: then it is not waited for any more."""
     return row.failing_since is not None and timezone.now() - asked > STILL_ASKING_AFTER
+
+
+def _to_pin(row: Any, card: fleet.DriverCard, settings: Mapping[str, object]) -> str:
+    """The certificate that staff may confirm here; empty where each machine has its own, or none is new."""
+    fields = [field.name for field in card.settings if field.kind is FieldKind.FINGERPRINT]
+    if not fields or settings.get(fields[0]) == row.test_fingerprint:
+        return ""
+    return str(row.test_fingerprint)
 
 
 def _told(value: Any) -> str:
