@@ -14,6 +14,7 @@ from datetime import timedelta
 from typing import Any
 
 import structlog
+from django.db import Error as DatabaseFault
 from django.db import close_old_connections, transaction
 from django.utils import timezone
 
@@ -27,6 +28,8 @@ THREADS_PER_LANE = 2
 LOOK_EVERY_SECONDS = 0.2
 BEAT_EVERY_SECONDS = 10.0
 LONGEST_BACKOFF_SECONDS = 300
+RUNG_AGAIN_SECONDS = 2
+"""After a failure during which somebody rang again: there may be news, so it waits no longer."""
 
 
 @dataclass(frozen=True)
@@ -49,25 +52,38 @@ class Engine:
             raise ValueError(f"periodic jobs without a function: {unknown}")
         self._functions = functions
         self._due = {periodic: time.time() for periodic in periodics}
-        self._pool = ThreadPoolExecutor(max_workers=THREADS, thread_name_prefix="job")
+        # Periodics have places of their own: what was claimed never waits behind one.
+        self._pool = ThreadPoolExecutor(max_workers=THREADS + len(periodics), thread_name_prefix="job")
         self._stop = threading.Event()
         self._lock = threading.Lock()
         self._busy_lanes: Counter[str] = Counter()
         self._busy_periodics: set[str] = set()
+        self._unfinished: list[int] = []
+        """Jobs whose end could not be written down: to be taken up again as soon as the database answers."""
+        self._next_beat = 0.0
 
     def run(self) -> None:
         """Until ``stop``: looks for work, gives a sign of life. Ends after the running jobs have ended."""
         Job.objects.filter(claimed_at__isnull=False).update(claimed_at=None)
-        next_beat = 0.0
         while not self._stop.is_set():
-            now = time.time()
-            if now >= next_beat:
-                Beat.objects.update_or_create(worker="worker", defaults={"at": timezone.now()})
-                next_beat = now + BEAT_EVERY_SECONDS
-            self._start_periodics(now)
-            self.start_due()
+            try:
+                self.look(time.time())
+            except DatabaseFault:
+                log.exception("the database does not answer")
+                close_old_connections()
             self._stop.wait(LOOK_EVERY_SECONDS)
         self._pool.shutdown(wait=True)
+
+    def look(self, now: float) -> None:
+        """One round; ``now`` in seconds since 1970."""
+        if now >= self._next_beat:
+            Beat.objects.update_or_create(worker="worker", defaults={"at": timezone.now()})
+            self._next_beat = now + BEAT_EVERY_SECONDS
+        while self._unfinished:
+            Job.objects.filter(pk=self._unfinished[0]).update(claimed_at=None)
+            self._unfinished.pop(0)
+        self._start_periodics(now)
+        self.start_due()
 
     def stop(self) -> None:
         self._stop.set()
@@ -76,6 +92,11 @@ class Engine:
         """Claims what is due and has a free place in its lane; answers with how many were started."""
         started = 0
         due = Job.objects.filter(claimed_at__isnull=True, run_at__lte=timezone.now())
+        # Left out here and not below: a long queue of one lane must not hide what waits in the others.
+        with self._lock:
+            crowded = [lane for lane, busy in self._busy_lanes.items() if busy >= THREADS_PER_LANE]
+            closed = [lane for lane in crowded if self._busy_lanes[lane] > THREADS_PER_LANE]
+        due = due.exclude(lane__in=closed).exclude(lane__in=crowded, urgent=False)
         for job in due.order_by("-urgent", "run_at")[:200]:
             with self._lock:
                 full = sum(self._busy_lanes.values()) >= THREADS
@@ -111,6 +132,9 @@ class Engine:
         try:
             close_old_connections()
             self._run(job)
+        except Exception:
+            log.exception("a job's end could not be written down", job=job.key)
+            self._unfinished.append(job.pk)
         finally:
             self._leave(job.lane)
 
@@ -138,6 +162,8 @@ class Engine:
     @staticmethod
     def _postpone(job: Job, error: str) -> None:
         wait = min(LONGEST_BACKOFF_SECONDS, 2 ** min(job.attempts + 1, 10))
+        if Job.objects.filter(pk=job.pk, rung_again=True).exists():
+            wait = RUNG_AGAIN_SECONDS
         Job.objects.filter(pk=job.pk).update(
             claimed_at=None,
             rung_again=False,
