@@ -57,7 +57,12 @@ _MENU = (
 def admin_menu_for(path: str, counts: Mapping[str, MenuCount]) -> list[MenuGroup]:
     """The entry whose path is the longest beginning of ``path`` is the present place."""
     entries = [entry for group in _MENU for entry in group.entries]
-    fitting = [entry for entry in entries if path.startswith(entry.path)]
+    # The dashboard's path begins every other, so it is the place of no page but itself.
+    fitting = [
+        entry
+        for entry in entries
+        if path.startswith(entry.path) and (entry.id != "dashboard" or path == entry.path)
+    ]
     here = max(fitting, key=lambda entry: len(entry.path)).id if fitting else ""
     return [
         MenuGroup(

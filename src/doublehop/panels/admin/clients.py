@@ -8,7 +8,6 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 from django.views.decorators.http import require_GET, require_http_methods
 
-from doublehop.journal.queries import entries_for_organisation
 from doublehop.organisations import actions, queries
 from doublehop.organisations.actor import Actor
 from doublehop.organisations.refusals import Refusal
@@ -133,5 +132,5 @@ def people(request: HttpRequest, client_id: int) -> HttpResponse:
 def client_journal(request: HttpRequest, client_id: int) -> HttpResponse:
     actor = actor_of(request)
     client = queries.client(actor, client_id)
-    page = lines_page(request, entries_for_organisation, actor.organisation_id, client_id=client.pk)
+    page = lines_page(request, actor, client_id=client.pk)
     return show(request, "client_journal.html", {**frame_of(actor, client, "journal"), "page": page})

@@ -9,7 +9,6 @@ from django.utils import timezone
 from django.views.decorators.http import require_GET
 
 from doublehop.fleet.queries import free_servers, servers_visible_to
-from doublehop.journal.queries import entries_for_organisation
 from doublehop.organisations.actor import Actor
 from doublehop.panels.admin.frame import count_up_to, show
 from doublehop.panels.admin.journal import lines_page
@@ -105,7 +104,7 @@ def dashboard(request: HttpRequest) -> HttpResponse:
         "expected": next((line for line in lines if line.url), None),
         "checked_at": timezone.now(),
         "figures": _figures(actor),
-        "page": lines_page(request, entries_for_organisation, actor.organisation_id, size=8),
+        "page": lines_page(request, actor, size=8),
     }
     return show(request, "dashboard.html", context)
 

@@ -97,10 +97,12 @@ def policies(request: HttpRequest) -> HttpResponse:
     if "ways" in form.errors:
         form.errors[names[0]] = form.errors.pop("ways")
     rows = queries.suspend_policies_visible_to(actor)[:MOST_LISTED]
+    ways_in_words = [(way, WAY_WORDS[way]) for way in WAYS]
     context = {
         "policies": [(row, [WAY_WORDS[way] for way in row.ways if way in WAY_WORDS]) for row in rows],
         "form": form,
-        "choices": [("", "Nothing more"), *((way, WAY_WORDS[way]) for way in WAYS)],
+        "first_choices": [("", "Choose a way"), *ways_in_words],
+        "choices": [("", "Nothing more"), *ways_in_words],
         "places": [
             (name, place, form.values[name], form.errors.get(name, ""))
             for name, place in zip(names, _PLACES, strict=True)

@@ -10,7 +10,6 @@ from django.views.decorators.http import require_GET, require_POST
 from doublehop.fleet import actions as fleet_actions
 from doublehop.fleet import queries as fleet
 from doublehop.fleet.permissions import rights_of
-from doublehop.journal.queries import entries_for_organisation
 from doublehop.organisations.actor import Actor
 from doublehop.organisations.queries import organisations_visible_to
 from doublehop.panels.admin import commands
@@ -241,5 +240,5 @@ def server_operations(request: HttpRequest, server_id: int) -> HttpResponse:
 def server_journal(request: HttpRequest, server_id: int) -> HttpResponse:
     actor = actor_of(request)
     server = fleet.server(actor, server_id)
-    page = lines_page(request, entries_for_organisation, actor.organisation_id, server_id=server_id)
+    page = lines_page(request, actor, server_id=server_id)
     return show(request, "server_journal.html", {**frame_of(actor, server, "journal"), "page": page})

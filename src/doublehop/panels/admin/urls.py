@@ -98,6 +98,6 @@ urlpatterns = [
     page("setup/server-groups/<int:group_id>/delete/", groups.delete, "server-group-delete"),
     page("setup/suspend-policies/", groups.policies, "policies"),
     page("setup/staff/", staff.staff, "staff"),
-    page("setup/brand/", staff.brand, "brand"),
-    page("setup/organisations/", staff.organisations, "organisations"),
+    page("setup/staff/brand/", staff.brand, "brand"),
+    page("setup/staff/organisations/", staff.organisations, "organisations"),
 ]

@@ -144,13 +144,21 @@ def test_provider_reads_no_client_of_its_reseller(house):
     fleet.allocate(cast.ines, metal.pk, cast.alder.pk)
     service = a_service(cast.rosa, cast.quillfeather.pk, a_product(cast.rosa, "Other"), metal)
     operation = ask(cast.mara, OperationKind.REBOOT, service)
+    ask(cast.rosa, OperationKind.SUSPEND, service, reason="Quillfeather owes us")
+    run_jobs()
     ines = browser(cast.ines)
     for path in (
         "/admin/operations/",
         f"/admin/operations/{operation.reference}/",
         f"/admin/servers/{metal.pk}/",
         f"/admin/servers/{metal.pk}/permissions/",
+        f"/admin/servers/{metal.pk}/journal/",
+        "/admin/journal/",
+        "/admin/",
     ):
         text = ines.get(path).content.decode()
         assert "Quillfeather" not in text, path
         assert "Mara" not in text, path
+        assert "Rosa" not in text, path
+    assert "Alder Hosting" in ines.get("/admin/journal/").content.decode()
+    assert "Ines" not in browser(cast.rosa).get("/admin/journal/").content.decode()

@@ -130,11 +130,11 @@ def test_staff_clients_and_their_people(house, rosa):
 
 def test_a_colour_that_cannot_be_read_is_refused_with_the_nearest_that_can(house, rosa):
     form = {"name": "Alder", "host": "", "colour": "#ffee00", "colour_dark": "#8aa6ff", "support_email": ""}
-    refused = rosa.post("/admin/setup/brand/", form)
+    refused = rosa.post("/admin/setup/staff/brand/", form)
     assert "The nearest that can: #" in refused.content.decode()
     assert 'value="#ffee00"' in refused.content.decode()
     logo = SimpleUploadedFile("logo.png", b"\x89PNG\r\n\x1a\n" + b"0" * 20, "image/png")
-    rosa.post("/admin/setup/brand/", {**form, "colour": "#0b6b5d", "logo": logo})
+    rosa.post("/admin/setup/staff/brand/", {**form, "colour": "#0b6b5d", "logo": logo})
     brand = Brand.objects.get(organisation=house.cast.alder)
     assert (brand.colour, brand.logo_type) == ("#0b6b5d", "image/png")
 
@@ -143,7 +143,7 @@ def test_a_colour_that_cannot_be_read_is_refused_with_the_nearest_that_can(house
 def test_a_reseller_comes_with_its_first_owner_or_not_at_all(house, password, made):
     ines = browser(house.cast.ines)
     form = {"organisation": "Cedar Metal", "name": "Una", "email": "una@cedar.example", "password": password}
-    ines.post("/admin/setup/organisations/", form)
+    ines.post("/admin/setup/staff/organisations/", form)
     assert Organisation.objects.filter(name="Cedar Metal").exists() is made
 
 
