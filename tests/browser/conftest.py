@@ -117,9 +117,9 @@ def visit(box: Box, chromium: Browser) -> Iterator:
     """``visit("reseller")`` is that person, signed in; ``visit("client", width=390, dark=True)`` likewise."""
     contexts: list[BrowserContext] = []
 
-    def enter(part: str, *, width: int = 1440, dark: bool = False) -> Visitor:
+    def enter(part: str, *, width: int = 1440, height: int = 0, dark: bool = False) -> Visitor:
         context = chromium.new_context(
-            viewport={"width": width, "height": 900 if width > 500 else 844},
+            viewport={"width": width, "height": height or (900 if width > 500 else 844)},
             color_scheme="dark" if dark else "light",
         )
         context.set_default_timeout(15_000)

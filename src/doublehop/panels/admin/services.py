@@ -233,15 +233,18 @@ def refresh(request: HttpRequest, service_id: int) -> HttpResponse:
     """Reads the list of servers again, and the attached one."""
     actor = actor_of(request)
     row = queries.service(actor, service_id)
+    told = "Asked for. The new values appear here in a moment."
     try:
         if row.server_id is not None:
             fleet_actions.ask_refresh(actor, row.server_id)
         else:
-            for upstream in fleet.upstreams_visible_to(actor)[:20]:
+            upstreams = list(fleet.upstreams_visible_to(actor)[:20])
+            for upstream in upstreams:
                 fleet_actions.ask_sync(actor, upstream.pk)
+            told = told if upstreams else "What is allocated to you stands in this list at once."
     except Refusal as refusal:
         return back_with(request, refusal, address_of(row))
-    messages.success(request, "Asked for. The new values appear here in a moment.")
+    messages.success(request, told)
     return HttpResponseRedirect(address_of(row))
 
 
