@@ -28,6 +28,11 @@ QUIET_CHROMIUM = (
 )
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Browser tests come last: until the end Playwright keeps an event loop in this thread, where others want their own."""
+    items.sort(key=lambda item: Path(__file__).parent in item.path.parents)
+
+
 @dataclass
 class Box:
     """A running installation. ``demo`` is var/demo.json."""
