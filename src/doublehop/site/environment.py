@@ -61,12 +61,16 @@ def read_environment(source: Mapping[str, str] = os.environ) -> Environment:
     secret_key = source.get("DOUBLEHOP_SECRET_KEY", "")
     vault_keys = _words(source.get("DOUBLEHOP_VAULT_KEYS", ""))
     if len(secret_key) < 32:
-        problems.append("DOUBLEHOP_SECRET_KEY is missing or shorter than 32 signs; `doublehop init` makes one")
+        problems.append(
+            "DOUBLEHOP_SECRET_KEY is missing or shorter than 32 signs; `doublehop init` makes one"
+        )
     if not vault_keys:
         problems.append("DOUBLEHOP_VAULT_KEYS is missing; `doublehop init` makes one")
     for number, key in enumerate(vault_keys, 1):
         if len(key) != 44:
-            problems.append(f"DOUBLEHOP_VAULT_KEYS: key {number} is not a Fernet key (44 signs of URL-safe base64)")
+            problems.append(
+                f"DOUBLEHOP_VAULT_KEYS: key {number} is not a Fernet key (44 signs of URL-safe base64)"
+            )
     log_level = source.get("DOUBLEHOP_LOG_LEVEL", "INFO").upper()
     if log_level not in {"DEBUG", "INFO", "WARNING", "ERROR"}:
         problems.append("DOUBLEHOP_LOG_LEVEL must be DEBUG, INFO, WARNING or ERROR")
