@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from typing import Any
 
 import structlog
-from django.utils import timezone
 
 from doublehop.bandwidth import actions
 from doublehop.bandwidth.slots import SLOT_SECONDS
@@ -12,7 +11,7 @@ from doublehop.driver_kit import errors
 from doublehop.driver_kit.contract import CounterReading
 from doublehop.fleet import door, vault
 from doublehop.fleet.models import Upstream
-from doublehop.fleet.work import REFUSED_LOGIN_PAUSE
+from doublehop.fleet.work import resting_upstreams
 from doublehop.jobs.actions import ring
 from doublehop.jobs.engine import JobFunction, Periodic
 
@@ -24,10 +23,8 @@ def collect_all(payload: Mapping[str, Any]) -> None:
 
     Where our login was refused a moment ago nobody asks: the gap says so.
     """
-    resting = Upstream.objects.filter(
-        failure_code=errors.CredentialsRejected.code, failing_since__gt=timezone.now() - REFUSED_LOGIN_PAUSE
-    )
-    due = Upstream.objects.filter(ports__isnull=False).exclude(pk__in=resting.values("pk")).distinct()
+    resting = resting_upstreams().values("pk")
+    due = Upstream.objects.filter(ports__isnull=False).exclude(pk__in=resting).distinct()
     for upstream_id in due.values_list("pk", flat=True):
         ring(
             "bandwidth.collect",

@@ -104,9 +104,7 @@ def reading(upstream_id: int, *, only: str | None = None) -> Iterator[Upstream]:
     try:
         yield upstream
     except errors.UpstreamError as error:
-        # A single server that is unreachable or unknown says nothing about the whole upstream.
-        if isinstance(error, errors.CredentialsRejected):
-            note_failure(row.pk, error.code, error.text)
+        _note(row, error)
         raise
     finally:
         upstream.close()
@@ -164,6 +162,17 @@ def read_suspension(server_id: int) -> bool | None:
         return suspension.is_suspended() if suspension is not None else None
 
 
+def has_machine_logins(row: UpstreamRow) -> bool:
+    """Own machines have a login each: one that is refused says nothing about the others."""
+    return bool(registry.load(row.driver).server_settings)
+
+
+def _note(row: UpstreamRow, error: errors.UpstreamError) -> None:
+    """A single server that is unreachable or unknown says nothing about the whole upstream."""
+    if isinstance(error, errors.CredentialsRejected) and not has_machine_logins(row):
+        note_failure(row.pk, error.code, error.text)
+
+
 def _open(row: UpstreamRow, only: str | None = None) -> Upstream:
     driver = registry.load(row.driver)
     settings: Values = {**row.settings, **vault.unseal(row.sealed_secrets, row="upstream")}
@@ -216,8 +225,7 @@ def _send(part: object, command: Command, reason: str, row: Server) -> Ticket:
     try:
         ticket = _CALL[command](part, reason)
     except errors.UpstreamError as error:
-        if isinstance(error, errors.CredentialsRejected):
-            note_failure(row.upstream_id, error.code, error.text)
+        _note(row.upstream, error)
         if error.sent:
             raise Unsure(error.code, error.text) from error
         raise _not_sent(error) from error

@@ -24,6 +24,8 @@ class Upstream(models.Model):
     synced_at = models.DateTimeField(null=True)
     sync_asked_at = models.DateTimeField(null=True)
     failing_since = models.DateTimeField(null=True)
+    failed_at = models.DateTimeField(null=True)
+    """The newest failure of the row that began at ``failing_since``."""
     failure_code = models.CharField(max_length=30, blank=True)
     failure_text = models.CharField(max_length=500, blank=True)
 
@@ -93,8 +95,12 @@ class Server(models.Model):
             models.Index(fields=["primary_address"], name="server_by_address"),
             models.Index(fields=["hostname"], name="server_by_hostname"),
             # Few are free and fewer are missing, among however many there are.
-            models.Index(fields=["label", "id"], name="server_free", condition=Q(recorded_identity__isnull=True)),
-            models.Index(fields=["missing_since"], name="server_missing", condition=Q(missing_since__isnull=False)),
+            models.Index(
+                fields=["label", "id"], name="server_free", condition=Q(recorded_identity__isnull=True)
+            ),
+            models.Index(
+                fields=["missing_since"], name="server_missing", condition=Q(missing_since__isnull=False)
+            ),
         ]
 
     def __str__(self) -> str:

@@ -5,6 +5,7 @@ from datetime import timedelta
 from typing import Any
 
 import structlog
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from doublehop.driver_kit import errors
@@ -26,6 +27,8 @@ STATES_EVERY_SECONDS = 60
 SYNC_EVERY_SECONDS = 600
 """How often lists of servers, and everything else about each, are read."""
 WATCHED_EVERY_SECONDS = 3
+WATCHED_SILENT_SECONDS = 15
+"""A machine that does not answer is not asked every few seconds, however many look at its page."""
 REFUSED_LOGIN_PAUSE = timedelta(minutes=10)
 """After a refused login nobody asks again by itself for so long: some upstreams lock out our address."""
 
@@ -105,7 +108,13 @@ def refresh_watched(payload: Mapping[str, Any]) -> None:
     """Servers whose page is open now."""
     now = timezone.now()
     fresh = now - timedelta(seconds=WATCHED_EVERY_SECONDS - 0.5)
-    watched = Server.objects.filter(watched_until__gt=now).exclude(power_read_at__gt=fresh)
+    silent = now - timedelta(seconds=WATCHED_SILENT_SECONDS)
+    watched = (
+        Server.objects.filter(watched_until__gt=now)
+        .exclude(power_read_at__gt=fresh)
+        .exclude(refresh_failed_at__gt=silent)
+        .exclude(upstream__in=resting_upstreams().values("pk"))
+    )
     for row in watched.only("pk", "upstream_id"):
         ring_refresh(row, full=False)
 
@@ -114,7 +123,7 @@ def read_states(payload: Mapping[str, Any]) -> None:
     """The power state of every server of one upstream, one after the other, within its budget."""
     upstream_id = int(payload["upstream_id"])
     rows = list(
-        Server.objects.filter(upstream_id=upstream_id, missing_since__isnull=True).only("pk", "external_id")
+        Server.objects.select_related("upstream").filter(upstream_id=upstream_id, missing_since__isnull=True)
     )
     if not rows:
         return
@@ -131,10 +140,10 @@ def _read_state(row: Server, server: OpenServer) -> None:
         return
     try:
         state = server.power.state()
-    except errors.CredentialsRejected:
-        raise
     except errors.UpstreamError as error:
         actions.store_reading_failure(row.pk, error.text)
+        if isinstance(error, errors.CredentialsRejected) and not door.has_machine_logins(row.upstream):
+            raise
     else:
         actions.store_reading(row.pk, Reading(power=state))
 
@@ -147,11 +156,15 @@ def ask_syncs(payload: Mapping[str, Any]) -> None:
     _ring_each("fleet.sync", "sync")
 
 
+def resting_upstreams() -> QuerySet[UpstreamRow]:
+    """Those whose login was refused a moment ago. The next attempt after the pause counts anew."""
+    pause = timezone.now() - REFUSED_LOGIN_PAUSE
+    return UpstreamRow.objects.filter(failure_code=errors.CredentialsRejected.code, failed_at__gt=pause)
+
+
 def _ring_each(job: str, key: str) -> None:
     """One job per upstream; those that refuse our login are left in peace for a while."""
-    pause = timezone.now() - REFUSED_LOGIN_PAUSE
-    resting = UpstreamRow.objects.filter(failure_code="credentials_rejected", failing_since__gt=pause)
-    for upstream in UpstreamRow.objects.exclude(pk__in=resting.values("pk")).only("pk"):
+    for upstream in UpstreamRow.objects.exclude(pk__in=resting_upstreams().values("pk")).only("pk"):
         ring(job, key=f"{key}:{upstream.pk}", payload={"upstream_id": upstream.pk}, lane=lane_of(upstream.pk))
 
 

@@ -5,6 +5,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+from django.utils import timezone
 from tests.cast import a_cast
 from tests.stage import a_stage
 
@@ -236,7 +237,7 @@ def test_an_upstream_without_counters_or_gone_is_left_alone(switch, door):
 def test_one_job_rings_for_each_upstream_with_ports(cast, switch):
     quiet = Switch(cast.alder, names=(), name="No ports").upstream
     locked = Switch(cast.alder, names=("eth2",), name="Locked out").upstream
-    locked.failure_code, locked.failing_since = "credentials_rejected", collector.timezone.now()
+    locked.failure_code, locked.failed_at = "credentials_rejected", timezone.now()
     locked.save()
     collector.collect_all({})
     job = Job.objects.get()

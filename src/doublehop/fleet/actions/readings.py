@@ -17,6 +17,8 @@ from doublehop.driver_kit.contract import (
 )
 from doublehop.fleet.models import Address, IdentifierRow, Port, Server, Upstream
 
+LISTED_FIELDS = ("label", "hostname", "primary_address", "capabilities", "listed_at", "missing_since")
+
 
 @dataclass(frozen=True)
 class Reading:
@@ -41,12 +43,12 @@ def note_failure(upstream_id: int, code: str, text: str) -> None:
     """The upstream as a whole does not answer or refuses us. The first time of a row of failures is kept."""
     row = Upstream.objects.filter(pk=upstream_id)
     row.filter(failing_since__isnull=True).update(failing_since=timezone.now())
-    row.update(failure_code=code, failure_text=text[:500])
+    row.update(failed_at=timezone.now(), failure_code=code, failure_text=text[:500])
 
 
 def note_success(upstream_id: int) -> None:
     Upstream.objects.filter(pk=upstream_id, failing_since__isnull=False).update(
-        failing_since=None, failure_code="", failure_text=""
+        failing_since=None, failed_at=None, failure_code="", failure_text=""
     )
 
 
@@ -79,7 +81,8 @@ def store_inventory(upstream_id: int, lines: Sequence[InventoryLine]) -> list[in
             row = Server(upstream_id=upstream_id, external_id=line.listed.external_id)
         _take_over(row, line)
         row.listed_at, row.missing_since = now, None
-        row.save()
+        # Only what the list says: what is attached or changed at this very moment is not taken back.
+        row.save(update_fields=None if row.pk is None else LISTED_FIELDS)
         ids.append(row.pk)
         _wire(row, line.if_name)
         # A list may know less than the machine itself said when it was asked: what is strong stays.

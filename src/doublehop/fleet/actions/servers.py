@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from datetime import timedelta
 
 from django.db import transaction
+from django.db.models import Q
 from django.utils import timezone
 from django.utils.text import slugify
 
@@ -132,7 +133,12 @@ def link_same_machine(actor: Actor, server_id: int, other_id: int) -> None:
     row, other = _locked_own(actor, server_id), _locked_own(actor, other_id)
     if row.pk == other.pk or row.upstream_id == other.upstream_id:
         raise WrongState("Only servers of two different upstreams can be the same machine.")
-    if row.recorded_identity and other.recorded_identity:
+    if row.same_machine_as_id not in (None, other.pk):
+        raise WrongState(f"{row.label} is linked with another server already. Unlink it first.")
+    here, there = [row, *_same_machine(row)], [other, *_same_machine(other)]
+    if any(one.recorded_identity for one in here) and any(
+        one.recorded_identity for one in there if one not in here
+    ):
         raise WrongState("Both are attached. Detach one of them first.")
     row.same_machine_as = other
     row.save(update_fields=["same_machine_as"])
@@ -152,7 +158,22 @@ def unlink_same_machine(actor: Actor, server_id: int) -> None:
     row = _locked_own(actor, server_id)
     row.same_machine_as = None
     row.save(update_fields=["same_machine_as"])
+    Server.objects.filter(same_machine_as=row).update(same_machine_as=None)
     record.write(actor, "server.unlinked", ("server", row.pk), target_label=row.label, server_id=row.pk)
+
+
+def _same_machine(row: Server) -> list[Server]:
+    """Every other row that is linked with this one, over whichever others, locked."""
+    found: dict[int, Server] = {}
+    looked_at, to_look_at = set[int](), {row.pk}
+    while to_look_at:
+        linked = Q(pk__in=to_look_at) | Q(same_machine_as__in=to_look_at)
+        looked_at |= to_look_at
+        for one in Server.objects.select_for_update(of=("self",)).filter(linked).order_by("pk"):
+            found[one.pk] = one
+        pointed_at = {one.same_machine_as_id for one in found.values() if one.same_machine_as_id is not None}
+        to_look_at = (found.keys() | pointed_at) - looked_at
+    return [one for pk, one in found.items() if pk != row.pk]
 
 
 def record_identity(actor: Actor, server_id: int) -> Server:
@@ -161,10 +182,7 @@ def record_identity(actor: Actor, server_id: int) -> Server:
     require(actor, Right.VIEW, row)
     if row.recorded_identity is not None:
         raise WrongState(f"{row.label} is attached already.", code="already_attached")
-    twin_attached = Server.objects.filter(recorded_identity__isnull=False)
-    if twin_attached.filter(same_machine_as=row).exists() or (
-        row.same_machine_as_id is not None and twin_attached.filter(pk=row.same_machine_as_id).exists()
-    ):
+    if any(twin.recorded_identity is not None for twin in _same_machine(row)):
         raise WrongState(
             f"{row.label} is the same machine as one that is attached already.", code="already_attached"
         )

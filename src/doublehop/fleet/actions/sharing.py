@@ -7,12 +7,14 @@ from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from doublehop.fleet.actions.upstreams import require_set_up
-from doublehop.fleet.models import Allocation, Permission, Server, ServerGroup
+from doublehop.fleet.models import Allocation, Hold, Permission, Server, ServerGroup
 from doublehop.fleet.permissions import ALL_RIGHTS, Right, organisation_rights, visible_to
 from doublehop.organisations import record
 from doublehop.organisations.actor import Actor, Duty
 from doublehop.organisations.queries import organisations_visible_to
 from doublehop.organisations.refusals import BadInput, NotAllowed, NotHere, WrongState
+
+DEAREST = 10_000_000
 
 
 @transaction.atomic
@@ -64,6 +66,7 @@ def allocate(
     """Gives a server to the organisation directly below. It may then sell it; the giver may not any more."""
     if not actor.has(Duty.GOVERN):
         raise NotAllowed("Needs the role admin or owner.")
+    _check_price(price, currency)
     server = visible_to(actor).select_for_update(of=("self",)).filter(pk=server_id).first()
     receiver = organisations_visible_to(actor).filter(pk=receiver_id, parent_id=actor.organisation_id).first()
     if server is None or receiver is None:
@@ -100,6 +103,13 @@ def allocate(
     return allocation
 
 
+def _check_price(price: Decimal | None, currency: str) -> None:
+    if price is not None and not (price.is_finite() and 0 <= price < DEAREST):
+        raise BadInput("Write an amount from 0 to 9,999,999.99.", field="price")
+    if currency and not (len(currency) == 3 and currency.isascii() and currency.isalpha()):
+        raise BadInput("Write a currency such as EUR.", field="currency")
+
+
 @transaction.atomic
 def end_allocation(actor: Actor, allocation_id: int) -> None:
     """Takes the server back. Refused while a client below still has it."""
@@ -107,16 +117,25 @@ def end_allocation(actor: Actor, allocation_id: int) -> None:
         raise NotAllowed("Needs the role admin or owner.")
     allocation = (
         Allocation.objects.select_for_update(of=("self",))
-        .select_related("server", "receiver")
+        .select_related("receiver")
         .filter(pk=allocation_id, giver_id=actor.organisation_id, until__isnull=True)
         .first()
     )
     if allocation is None:
         raise NotHere
-    server = allocation.server
+    # Attaching, suspending and this take turns at the server's row.
+    server = Server.objects.select_for_update(of=("self",)).get(pk=allocation.server_id)
     if server.recorded_identity is not None:
         raise WrongState(
             f"{server.label} is in use by {allocation.receiver.name}. It has to be detached there first."
+        )
+    held_below = Hold.objects.filter(
+        server=server, lifted_at__isnull=True, organisation__path__startswith=allocation.receiver.path
+    )
+    if held_below.exists():
+        raise WrongState(
+            f"{server.label} is suspended by {allocation.receiver.name}, which alone can lift that. "
+            "It has to be unsuspended there first."
         )
     now = timezone.now()
     below = Allocation.objects.filter(

@@ -93,7 +93,8 @@ def update_upstream(actor: Actor, upstream_id: int, *, name: str, values: Mappin
     parsed = parse_or_refuse(declared.settings, values, kept)
     row.name = _name(name)
     _apply(row, declared, parsed)
-    row.failing_since, row.failure_code, row.failure_text = None, "", ""
+    row.failing_since, row.failed_at, row.failure_code, row.failure_text = None, None, "", ""
+    _forget_test(row)
     _save(row)
     record.write(actor, "upstream.changed", ("upstream", row.pk), target_label=row.name)
     ask_test(actor, row.pk)
@@ -150,7 +151,8 @@ def pin_certificate(actor: Actor, upstream_id: int, fingerprint: str) -> None:
             "The certificate has changed since it was shown. Test the connection again and compare."
         )
     row.settings = {**row.settings, fields[0]: fingerprint}
-    row.save(update_fields=["settings"])
+    _forget_test(row)
+    row.save()
     record.write(actor, "upstream.pinned", ("upstream", row.pk), target_label=row.name)
     ask_test(actor, row.pk)
 
@@ -196,6 +198,11 @@ def _name(text: str) -> str:
     if not name or len(name) > 80:
         raise BadInput("A name of 1 to 80 signs is needed.", field="name")
     return name
+
+
+def _forget_test(row: Upstream) -> None:
+    """What was found with other settings says nothing about these."""
+    row.tested_at, row.test_report, row.test_fingerprint = None, [], ""
 
 
 def _apply(row: Upstream, driver: Driver, values: Values) -> None:

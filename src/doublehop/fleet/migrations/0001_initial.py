@@ -70,6 +70,7 @@ class Migration(migrations.Migration):
                 ('synced_at', models.DateTimeField(null=True)),
                 ('sync_asked_at', models.DateTimeField(null=True)),
                 ('failing_since', models.DateTimeField(null=True)),
+                ('failed_at', models.DateTimeField(null=True)),
                 ('failure_code', models.CharField(blank=True, max_length=30)),
                 ('failure_text', models.CharField(blank=True, max_length=500)),
                 ('test_asked_at', models.DateTimeField(null=True)),
