@@ -3,13 +3,14 @@
 from dataclasses import dataclass
 from typing import Any
 
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, QueryDict
 from django.views.decorators.http import require_http_methods
 
 from doublehop.organisations.actor import Actor
 from doublehop.organisations.refusals import NotHere, Refusal
 from doublehop.panels.admin.forms import Filled, typed
 from doublehop.panels.admin.frame import show
+from doublehop.panels.admin.orders import filtered
 from doublehop.panels.admin.presenting import states_of
 from doublehop.panels.gates import actor_of
 from doublehop.services import actions, queries
@@ -47,8 +48,7 @@ def bulk(request: HttpRequest) -> HttpResponse:
     kind = data.get("do", "")
     if kind not in KINDS:
         raise NotHere
-    ids = [int(text) for text in data.getlist("id") if text.isascii() and text.isdigit() and len(text) < 19]
-    ids = list(dict.fromkeys(ids))[:MOST_AT_ONCE]
+    ids = _chosen(actor, data)
     if request.method == "POST":
         form = typed(request.POST, ("reason", "client_text", "typed"))
         if _is_complete(form, OperationKind(kind), ids):
@@ -57,6 +57,15 @@ def bulk(request: HttpRequest) -> HttpResponse:
         suggested = SUGGESTED_TEXT if kind == OperationKind.SUSPEND else ""
         form = Filled({"reason": "", "client_text": suggested, "typed": ""})
     return _preview(request, queries.preview(actor, OperationKind(kind), ids), ids, form)
+
+
+def _chosen(actor: Actor, data: QueryDict) -> list[int]:
+    """The ticked ones; or, for ``all``, those that the list's filters leave now: the list is read again."""
+    if data.get("all") == "1":
+        rows = filtered(actor, data).order_by("number")
+        return list(rows.values_list("pk", flat=True)[:MOST_AT_ONCE])
+    ids = [int(text) for text in data.getlist("id") if text.isascii() and text.isdigit() and len(text) < 19]
+    return list(dict.fromkeys(ids))[:MOST_AT_ONCE]
 
 
 def _is_complete(form: Filled, kind: OperationKind, ids: list[int]) -> bool:
@@ -81,6 +90,7 @@ def _preview(request: HttpRequest, shown: Preview, ids: list[int], form: Filled)
         "kind": shown.kind.value,
         "words": _WORDS[shown.kind],
         "chosen": count + len(shown.left_out),
+        "is_cut": len(ids) == MOST_AT_ONCE,
         "count": count,
         "must_type": count if count >= TYPED_FROM else 0,
         "form": form,

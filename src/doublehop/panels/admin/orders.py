@@ -1,6 +1,8 @@
 """The list of services, and a new one for a client."""
 
+from collections.abc import Mapping
 from typing import Any
+from urllib.parse import urlencode
 
 from django.contrib import messages
 from django.db.models import Q, QuerySet
@@ -21,24 +23,18 @@ from doublehop.services import actions, queries
 from doublehop.services.lifecycle import ServiceStatus
 
 STATUSES = [(status.value, LOOKS["service"][status.value].word) for status in ServiceStatus]
+FILTERS = ("status", "product", "q")
+BULK_ACTIONS = (("suspend", "Suspend…"), ("unsuspend", "Unsuspend…"), ("reboot", "Reboot…"))
 MOST_LISTED = 200
 
 
 @require_GET
 def services(request: HttpRequest) -> HttpResponse:
     actor = actor_of(request)
-    status = request.GET.get("status", "")
-    product = request.GET.get("product", "")
-    words = request.GET.get("q", "").strip()[:120]
-    rows = queries.services_visible_to(actor)
-    if status in dict(STATUSES):
-        rows = rows.filter(status=status)
-    if product.isascii() and product.isdigit():
-        rows = rows.filter(product_id=int(product[:9]))
-    if words:
-        rows = _matching(rows, words)
+    status, product, words = (request.GET.get(name, "").strip()[:120] for name in FILTERS)
     sort = sort_of(request.GET, ("number",))
-    page = page_of(rows, request.GET, by=sort)
+    page = page_of(filtered(actor, request.GET), request.GET, by=sort)
+    kept = urlencode({name: request.GET[name] for name in FILTERS if request.GET.get(name)})
     states = states_of(actor, [row.server for row in page.rows if row.server is not None])
     context = {
         "page": page,
@@ -50,9 +46,23 @@ def services(request: HttpRequest) -> HttpResponse:
         "products": [(str(pk), name) for pk, name in _product_names(actor)],
         "words": words,
         "is_filtered": bool(status or product or words),
-        "bulk_actions": [("suspend", "Suspend…"), ("unsuspend", "Unsuspend…"), ("reboot", "Reboot…")],
+        "bulk_actions": BULK_ACTIONS,
+        "for_all": [(f"?do={do}&all=1&{kept}", label) for do, label in BULK_ACTIONS]
+        if kept and (page.next or page.previous)
+        else [],
     }
     return show(request, "services.html", context)
+
+
+def filtered(actor: Actor, query: Mapping[str, str]) -> QuerySet[Any]:
+    """The services that the filters of an address leave, unordered."""
+    status, product, words = (query.get(name, "").strip()[:120] for name in FILTERS)
+    rows = queries.services_visible_to(actor)
+    if status in dict(STATUSES):
+        rows = rows.filter(status=status)
+    if product.isascii() and product.isdigit():
+        rows = rows.filter(product_id=int(product[:9]))
+    return _matching(rows, words) if words else rows
 
 
 def _product_names(actor: Actor) -> list[tuple[int, str]]:

@@ -163,6 +163,16 @@ def test_bulk_shows_exactly_what_it_does_and_does_it_once(house, rosa):
     assert Operation.objects.count() == 5
 
 
+def test_all_that_match_are_read_again_for_the_preview(house, rosa):
+    for _ in range(30):
+        a_service(house.cast.rosa, house.cast.quillfeather.pk, house.product)
+    assert "Choose all that match" not in rosa.get("/admin/services/").content.decode()
+    page = rosa.get("/admin/services/", {"status": "pending"}).content.decode()
+    assert "?do=suspend&amp;all=1&amp;status=pending" in page
+    preview = rosa.get("/admin/services/bulk/?do=suspend&all=1&status=pending").content.decode()
+    assert "30 services chosen, 0 will be suspended, 30 will not" in preview
+
+
 def test_terminated_service_takes_no_commands(house, rosa):
     rosa.post(f"/admin/services/{house.service.pk}/terminate/", {"reason": "Contract ended"})
     text = rosa.get(house.page).content.decode()
