@@ -297,3 +297,5 @@ class Driver:
     budget: Budget = Budget()
     proves: tuple[tuple[str, Proof], ...] = ()
     """The identifiers that this driver can prove, with their strength."""
+    for_training: bool = False
+    """Not offered in forms: its machines exist in one process only."""

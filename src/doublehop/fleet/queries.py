@@ -37,7 +37,7 @@ class DriverCard:
 
 
 def drivers_offered() -> tuple[DriverCard, ...]:
-    return tuple(driver_card(name) for name in registry.names())
+    return tuple(driver_card(name) for name in registry.names() if not registry.load(name).for_training)
 
 
 def driver_card(name: str) -> DriverCard:

@@ -130,4 +130,5 @@ DRIVER = Driver(
     endpoint_field="endpoint",
     account_fields=("account",),
     proves=(("serial", Proof.STRONG), ("mac", Proof.STRONG)),
+    for_training=True,
 )

@@ -151,3 +151,16 @@ def test_one_box_finds_the_machine_however_it_is_named(house, words):
     found = {hit.target for hit in search(house.cast.ines, words) if hit.kind == "server"}
     assert str(house.web.pk) in found
     assert str(house.web.pk) not in {hit.target for hit in search(house.cast.tam, words)}
+
+
+def test_a_protected_machine_is_not_taken_away_by_any_door(house):
+    fleet.protect(house.cast.ines, house.web.pk)
+    for kind in (OperationKind.SUSPEND, OperationKind.POWER_OFF):
+        with pytest.raises(WrongState) as refused:
+            ask(house.cast.rosa, kind, house.service)
+        assert refused.value.code == "protected"
+        with pytest.raises(WrongState) as refused:
+            actions.request(
+                house.cast.ines, kind, server_id=house.web.pk, idempotency_key=str(kind), reason="x"
+            )
+        assert refused.value.code == "protected"

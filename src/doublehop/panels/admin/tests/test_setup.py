@@ -6,6 +6,7 @@ from tests.stage import run_jobs
 
 from doublehop.driver_kit.conformance.world import PASSWORD
 from doublehop.fleet import actions as fleet
+from doublehop.fleet import queries as fleet_queries
 from doublehop.fleet.models import Allocation, Server, ServerGroup, Upstream
 from doublehop.organisations.models import Brand, ClientPerson, Organisation, Staff
 from doublehop.panels.admin.tests.conftest import browser
@@ -14,8 +15,12 @@ from doublehop.services.models import Product, ProductGroup, Service, SuspendPol
 NEW_PASSWORD = "long-enough-4711"
 
 
-def test_upstream_from_choice_to_armed(house, rosa):
-    assert "Memory" in rosa.get("/admin/setup/upstreams/new/").content.decode()
+def test_upstream_from_choice_to_armed(house, rosa, monkeypatch):
+    choice = rosa.get("/admin/setup/upstreams/new/").content.decode()
+    assert "Own rack" in choice
+    assert "Memory" not in choice, "a kind for training is not offered"
+    # Its form stands here for every kind's: it needs no machine.
+    monkeypatch.setattr(fleet_queries, "drivers_offered", lambda: (fleet_queries.driver_card("memory"),))
     form = {"kind": "memory", "name": "Rack B", "setting-endpoint": "", "setting-password": "s3cret-typed"}
     answer = rosa.post("/admin/setup/upstreams/new/", form)
     text = answer.content.decode()
