@@ -6,7 +6,6 @@ from tests.stage import run_jobs
 
 from doublehop.driver_kit.conformance.world import PASSWORD
 from doublehop.fleet import actions as fleet
-from doublehop.fleet import queries as fleet_queries
 from doublehop.fleet.models import Allocation, Server, ServerGroup, Upstream
 from doublehop.organisations.models import Brand, ClientPerson, Organisation, Staff
 from doublehop.panels.admin.tests.conftest import browser
@@ -15,23 +14,31 @@ from doublehop.services.models import Product, ProductGroup, Service, SuspendPol
 NEW_PASSWORD = "long-enough-4711"
 
 
-def test_upstream_from_choice_to_armed(house, rosa, monkeypatch):
-    choice = rosa.get("/admin/setup/upstreams/new/").content.decode()
-    assert "Own rack" in choice
-    assert "Memory" not in choice, "a kind for training is not offered"
-    # Its form stands here for every kind's: it needs no machine.
-    monkeypatch.setattr(fleet_queries, "drivers_offered", lambda: (fleet_queries.driver_card("memory"),))
-    form = {"kind": "memory", "name": "Rack B", "setting-endpoint": "", "setting-password": "s3cret-typed"}
+def test_upstream_form_is_drawn_from_its_kind_and_keeps_what_was_typed(house, rosa):
+    assert "?kind=rack" in rosa.get("/admin/setup/upstreams/new/").content.decode()
+    form = {
+        "kind": "rack",
+        "name": "",
+        "setting-switch": "no host!",
+        "setting-read_community": "s3cret-typed",
+    }
     answer = rosa.post("/admin/setup/upstreams/new/", form)
     text = answer.content.decode()
     assert answer.status_code == 422
-    assert 'value="Rack B"' in text
-    assert "is needed" in text
-    assert 'href="#f-setting-endpoint"' in text
+    assert 'value="no host!"' in text
+    assert "this is no host name" in text
+    assert 'href="#f-setting-switch"' in text
     assert "s3cret-typed" not in text
-    form |= {"setting-endpoint": house.stage.place.endpoint, "setting-account": "other"}
-    form["setting-password"] = PASSWORD
+    form |= {"name": "Rack B", "setting-switch": "192.0.2.2"}
     address = rosa.post("/admin/setup/upstreams/new/", form)["Location"]
+    assert Upstream.objects.get(name="Rack B").settings["switch"] == "192.0.2.2"
+    assert "s3cret-typed" not in rosa.get(address).content.decode()
+
+
+def test_the_answer_of_a_test_appears_and_then_it_may_be_armed(house, rosa):
+    values = {"endpoint": house.stage.place.endpoint, "account": "other", "password": PASSWORD}
+    upstream = fleet.create_upstream(house.cast.rosa, driver="memory", name="Rack B", values=values)
+    address = f"/admin/setup/upstreams/{upstream.pk}/"
     assert 'data-poll="2"' in rosa.get(address).content.decode()
     refused = rosa.post(address + "do/arm/", follow=True)
     assert "Test the connection first" in refused.content.decode()
