@@ -95,13 +95,14 @@ def test_a_job_whose_end_could_not_be_written_down_is_taken_up_again(monkeypatch
         raise OperationalError("database is locked")
 
     engine = Engine({"greet": lambda payload: None})
+    finish = engine._finish
+    monkeypatch.setattr("doublehop.jobs.engine.close_old_connections", lambda: None)
     monkeypatch.setattr(engine._pool, "submit", lambda function, *args: function(*args))
     monkeypatch.setattr(engine, "_finish", broken)
     ring("greet", key="greet:1")
     engine.look(0.0)
     assert Job.objects.get().claimed_at is not None
-    monkeypatch.undo()
-    monkeypatch.setattr(engine._pool, "submit", lambda function, *args: function(*args))
+    monkeypatch.setattr(engine, "_finish", finish)
     engine.look(0.0)
     assert not Job.objects.exists()
 
@@ -116,6 +117,7 @@ def test_a_database_that_does_not_answer_for_a_moment_does_not_end_the_worker(mo
             raise OperationalError("database is locked")
         engine.stop()
 
+    monkeypatch.setattr("doublehop.jobs.engine.close_old_connections", lambda: None)
     monkeypatch.setattr(engine, "look", look)
     monkeypatch.setattr("doublehop.jobs.engine.LOOK_EVERY_SECONDS", 0.01)
     engine.run()
