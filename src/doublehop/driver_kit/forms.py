@@ -2,6 +2,7 @@
 
 import ipaddress
 import re
+import unicodedata
 from collections.abc import Callable, Iterable, Mapping
 from urllib.parse import urlsplit
 
@@ -62,7 +63,7 @@ _EMPTY: dict[FieldKind, SettingValue] = {FieldKind.SECRET: Secret(""), FieldKind
 
 
 def _text(text: str) -> str:
-    if any(ord(letter) < 32 or ord(letter) == 127 for letter in text):
+    if any(unicodedata.category(letter) in {"Cc", "Cs"} for letter in text):
         raise ValueError("control characters cannot be used.")
     return text
 

@@ -8,7 +8,7 @@ from django.core.validators import MaxLengthValidator, validate_email
 from django.db import IntegrityError, transaction
 from django.db.models import Max
 
-from doublehop.organisations import record
+from doublehop.organisations import record, texts
 from doublehop.organisations.actor import SYSTEM, Actor, Duty, Role
 from doublehop.organisations.contrast import CARD_DARK, CARD_LIGHT, ENOUGH, HEX, contrast, nearest_passing
 from doublehop.organisations.hosts import bare_host, forget_hosts, is_shared_host
@@ -20,6 +20,7 @@ from doublehop.organisations.refusals import BadInput, NotAllowed, NotHere, Wron
 FIRST_CLIENT_NUMBER = 1001
 LARGEST_LOGO_BYTES = 100_000
 LONGEST_EMAIL = 254
+LONGEST_NAME = 120
 _IMAGES = ((b"\x89PNG\r\n\x1a\n", "image/png"), (b"\xff\xd8\xff", "image/jpeg"))
 COLOURS = ("system", "light", "dark")
 
@@ -80,7 +81,9 @@ def create_staff(
 def create_client(actor: Actor, *, name: str, email: str = "") -> Client:
     _require(actor, Duty.SELL)
     row = Client(
-        organisation_id=actor.organisation_id, name=_name(name), email=_email(email) if email.strip() else ""
+        organisation_id=actor.organisation_id,
+        name=texts.name_of(name, LONGEST_NAME),
+        email=_email(email) if email.strip() else "",
     )
     for attempt in (1, 2, 3):
         last = Client.objects.filter(organisation_id=actor.organisation_id).aggregate(last=Max("number"))[
@@ -102,7 +105,7 @@ def create_client(actor: Actor, *, name: str, email: str = "") -> Client:
 def update_client(actor: Actor, client_id: int, *, name: str, email: str) -> Client:
     _require(actor, Duty.SELL)
     row = client_of(actor, client_id)
-    row.name, row.email = _name(name), _email(email) if email.strip() else ""
+    row.name, row.email = texts.name_of(name, LONGEST_NAME), _email(email) if email.strip() else ""
     row.save(update_fields=["name", "email"])
     record.write(actor, "client.changed", ("client", row.pk), target_label=row.name, client_id=row.pk)
     return row
@@ -147,7 +150,7 @@ def set_brand(
     brand = Brand.objects.select_for_update().filter(organisation_id=actor.organisation_id).first()
     if brand is None:
         raise NotHere
-    brand.name = _name(name, 80)
+    brand.name = texts.name_of(name, 80)
     brand.host = _host(host)
     brand.colour = _colour(colour, CARD_LIGHT, "colour")
     brand.colour_dark = _colour(colour_dark, CARD_DARK, "colour_dark")
@@ -179,7 +182,7 @@ def _require(actor: Actor, duty: Duty) -> None:
 
 
 def _organisation(name: str, parent: Organisation | None) -> Organisation:
-    row = Organisation.objects.create(name=_name(name), parent=parent, path="")
+    row = Organisation.objects.create(name=texts.name_of(name, LONGEST_NAME), parent=parent, path="")
     row.path = f"{parent.path if parent else '/'}{row.pk}/"
     row.save(update_fields=["path"])
     Brand.objects.create(organisation=row, name=row.name[:80])
@@ -195,7 +198,7 @@ def _user(organisation: Organisation, name: str, email: str, password: str) -> U
     address = _email(email)
     user = User(
         brand_organisation=organisation,
-        name=_name(name),
+        name=texts.name_of(name, LONGEST_NAME),
         email=address,
         sign_in=f"{organisation.pk}:{address}",
     )
@@ -210,13 +213,6 @@ def _user(organisation: Organisation, name: str, email: str, password: str) -> U
     except IntegrityError as error:
         raise BadInput("Somebody signs in with this address already.", field="email") from error
     return user
-
-
-def _name(text: str, longest: int = 120) -> str:
-    name = " ".join(text.split())
-    if not name or len(name) > longest or not name.isprintable():
-        raise BadInput(f"A name of 1 to {longest} signs is needed.", field="name")
-    return name
 
 
 def _email(text: str, field: str = "email") -> str:

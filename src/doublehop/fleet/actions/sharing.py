@@ -9,22 +9,22 @@ from django.utils import timezone
 from doublehop.fleet.actions.upstreams import require_set_up
 from doublehop.fleet.models import Allocation, Hold, Permission, Server, ServerGroup
 from doublehop.fleet.permissions import ALL_RIGHTS, Right, organisation_rights, visible_to
-from doublehop.organisations import record
+from doublehop.organisations import record, texts
 from doublehop.organisations.actor import Actor, Duty
 from doublehop.organisations.queries import organisations_visible_to
 from doublehop.organisations.refusals import BadInput, NotAllowed, NotHere, WrongState
 
 DEAREST = 10_000_000
+BIGGEST_ID = 2**63
 
 
 @transaction.atomic
 def create_server_group(actor: Actor, name: str) -> ServerGroup:
     organisation_id = require_set_up(actor)
-    if not name.strip() or len(name.strip()) > 80:
-        raise BadInput("A name of 1 to 80 signs is needed.", field="name")
+    label = texts.name_of(name, 80)
     try:
         with transaction.atomic():
-            group = ServerGroup.objects.create(organisation_id=organisation_id, name=name.strip())
+            group = ServerGroup.objects.create(organisation_id=organisation_id, name=label)
     except IntegrityError as error:
         raise BadInput("A server group of this name is there already.", field="name") from error
     record.write(actor, "server_group.created", ("server_group", group.pk), target_label=group.name)
@@ -49,8 +49,9 @@ def delete_server_group(actor: Actor, group_id: int) -> None:
 @transaction.atomic
 def set_group_members(actor: Actor, group_id: int, server_ids: Iterable[int]) -> None:
     group = _own_group(actor, group_id)
-    servers = list(visible_to(actor).filter(pk__in=set(server_ids)))
-    if len(servers) != len(set(server_ids)):
+    wanted = set(server_ids)
+    servers = list(visible_to(actor).filter(pk__in=[pk for pk in wanted if 0 < pk < BIGGEST_ID]))
+    if len(servers) != len(wanted):
         raise NotHere
     group.servers.set(servers)
     sentence = f"{len(servers)} servers"

@@ -11,9 +11,11 @@ from doublehop.driver_kit.secret import Secret
 from doublehop.fleet import vault
 from doublehop.fleet.models import Server, Upstream
 from doublehop.jobs.actions import ring
-from doublehop.organisations import record
+from doublehop.organisations import record, texts
 from doublehop.organisations.actor import Actor, Duty
 from doublehop.organisations.refusals import BadInput, NotAllowed, NotHere, NotOffered, WrongState
+
+LONGEST_ENDPOINT = 200
 
 
 class BadSettings(BadInput):
@@ -73,7 +75,7 @@ def create_upstream(actor: Actor, *, driver: str, name: str, values: Mapping[str
     organisation_id = require_set_up(actor)
     declared = driver_named(driver)
     parsed = parse_or_refuse(declared.settings, values, {})
-    row = Upstream(organisation_id=organisation_id, driver=driver, name=_name(name))
+    row = Upstream(organisation_id=organisation_id, driver=driver, name=texts.name_of(name, 80))
     _apply(row, declared, parsed)
     _save(row)
     record.write(actor, "upstream.created", ("upstream", row.pk), target_label=row.name)
@@ -91,7 +93,7 @@ def update_upstream(actor: Actor, upstream_id: int, *, name: str, values: Mappin
     if declared.endpoint_field and values.get(declared.endpoint_field, "") != row.endpoint:
         kept = {}
     parsed = parse_or_refuse(declared.settings, values, kept)
-    row.name = _name(name)
+    row.name = texts.name_of(name, 80)
     _apply(row, declared, parsed)
     row.failing_since, row.failed_at, row.failure_code, row.failure_text = None, None, "", ""
     _forget_test(row)
@@ -193,13 +195,6 @@ def reseal_secrets() -> int:
     return count
 
 
-def _name(text: str) -> str:
-    name = text.strip()
-    if not name or len(name) > 80:
-        raise BadInput("A name of 1 to 80 signs is needed.", field="name")
-    return name
-
-
 def _forget_test(row: Upstream) -> None:
     """What was found with other settings says nothing about these."""
     row.tested_at, row.test_report, row.test_fingerprint = None, [], ""
@@ -211,6 +206,9 @@ def _apply(row: Upstream, driver: Driver, values: Values) -> None:
     row.sealed_secrets = vault.seal(secrets, row="upstream")
     row.endpoint = str(plain.get(driver.endpoint_field, "")) if driver.endpoint_field else ""
     row.account = "/".join(str(plain.get(name, "")) for name in driver.account_fields)
+    if len(row.endpoint) > LONGEST_ENDPOINT or len(row.account) > LONGEST_ENDPOINT:
+        names = [driver.endpoint_field] if len(row.endpoint) > LONGEST_ENDPOINT else driver.account_fields
+        raise BadSettings(dict.fromkeys(names, f"At most {LONGEST_ENDPOINT} signs."))
 
 
 def _save(row: Upstream) -> None:

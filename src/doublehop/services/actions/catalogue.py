@@ -8,7 +8,7 @@ from django.db import IntegrityError, transaction
 
 from doublehop.fleet.models import ServerGroup
 from doublehop.fleet.permissions import CLIENT_RIGHTS, Right
-from doublehop.organisations import record
+from doublehop.organisations import record, texts
 from doublehop.organisations.actor import Actor, Duty
 from doublehop.organisations.refusals import BadInput, NotAllowed, NotHere
 from doublehop.services.models import Product, ProductGroup, SuspendPolicy
@@ -43,19 +43,12 @@ def _organisation(actor: Actor) -> int:
     return actor.organisation_id
 
 
-def _name(text: str, longest: int) -> str:
-    name = text.strip()
-    if not name or len(name) > longest:
-        raise BadInput(f"A name of 1 to {longest} signs is needed.", field="name")
-    return name
-
-
 @transaction.atomic
 def create_product_group(actor: Actor, name: str) -> ProductGroup:
     organisation_id = _organisation(actor)
     try:
         with transaction.atomic():
-            group = ProductGroup.objects.create(organisation_id=organisation_id, name=_name(name, 80))
+            group = ProductGroup.objects.create(organisation_id=organisation_id, name=texts.name_of(name, 80))
     except IntegrityError as error:
         raise BadInput("A product group of this name is there already.", field="name") from error
     record.write(actor, "product_group.created", ("product_group", group.pk), target_label=group.name)
@@ -71,7 +64,7 @@ def create_suspend_policy(actor: Actor, name: str, ways: Sequence[str]) -> Suspe
     try:
         with transaction.atomic():
             policy = SuspendPolicy.objects.create(
-                organisation_id=organisation_id, name=_name(name, 80), ways=list(ways)
+                organisation_id=organisation_id, name=texts.name_of(name, 80), ways=list(ways)
             )
     except IntegrityError as error:
         raise BadInput("A suspend policy of this name is there already.", field="name") from error
@@ -107,12 +100,12 @@ def _fill(product: Product, form: ProductForm) -> None:
     group = ProductGroup.objects.filter(pk=form.group_id, **own).first()
     if group is None:
         raise BadInput("Choose a product group.", field="group_id")
-    product.name, product.group = _name(form.name, 120), group
+    product.name, product.group = texts.name_of(form.name, 120), group
     product.type = _one_of(form.type, ("server", "hosting", "other"), "type")
     product.cycle = _one_of(form.cycle, ("monthly", "quarterly", "annually"), "cycle")
     product.currency = _one_of(form.currency, CURRENCIES, "currency")
     product.price = money(form.price, "price")
-    product.description = form.description.strip()[:300]
+    product.description = texts.remark(form.description, field="description")[:300]
     product.hidden = form.hidden
     product.server_group = None
     if form.server_group_id is not None:

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ from doublehop.fleet.models import Server
 from doublehop.fleet.permissions import visible_to as servers_visible_to
 from doublehop.fleet.queries import chain_of
 from doublehop.jobs.actions import ring
-from doublehop.organisations import record
+from doublehop.organisations import record, texts
 from doublehop.organisations.actor import Actor, Duty
 from doublehop.organisations.refusals import BadInput, NotAllowed, NotHere, WrongState
 from doublehop.services.actions.services import follow_holds
@@ -103,9 +104,19 @@ def request(
     the client reads. Raises a Refusal; AlreadyOpen carries the operation that is in the way.
     """
     caller = caller or f"user:{actor.user_id}"
-    asked = _Asked(kind, service_id, server_id, graceful, reason.strip(), client_text.strip(), cause)
-    if not idempotency_key or len(idempotency_key) > 120:
-        raise BadInput("The request carries no key.", field="key")
+    asked = _Asked(
+        kind,
+        service_id,
+        server_id,
+        graceful,
+        texts.remark(reason, field="reason"),
+        texts.remark(client_text, field="client_text"),
+        cause,
+    )
+    if not re.fullmatch(r"[ -~]{1,120}", idempotency_key):
+        raise BadInput("The request carries no key that can be used.", field="key")
+    if not re.fullmatch(r"[a-z_]{1,20}", cause):
+        raise BadInput("Choose a cause from the list.", field="cause")
     if earlier := _earlier(caller, idempotency_key, asked):
         return earlier
     service, server = _target(actor, service_id, server_id)
@@ -176,7 +187,8 @@ def settle(actor: Actor, reference: str, *, happened: bool, why: str) -> Operati
         raise NotHere
     if operation.state != OperationState.UNKNOWN:
         raise WrongState("Only an operation with an unknown outcome is decided by a person.")
-    if not why.strip():
+    why = texts.remark(why, field="why")
+    if not why:
         raise BadInput("How do you know? It stands in the journal with your name.", field="why")
     begun = not operation.steps.filter(state=StepState.PENDING).exists()
     if happened and operation.kind == OperationKind.UNSUSPEND and not begun:
@@ -185,14 +197,12 @@ def settle(actor: Actor, reference: str, *, happened: bool, why: str) -> Operati
     operation.steps.filter(state=StepState.UNKNOWN).update(
         state=StepState.DONE if happened else StepState.FAILED, settled_at=timezone.now()
     )
-    settle_row(operation, state, by=actor.label, why=why.strip()[:300])
+    settle_row(operation, state, by=actor.label, why=why[:300])
     if happened and operation.kind == OperationKind.UNSUSPEND and operation.hold_id is not None:
         lift_hold_row(operation.hold_id)
         follow_holds(operation.server_id)
     result = "done" if happened else "failed"
-    write_line(
-        actor, f"operation.{operation.kind}.settled", operation, result=result, sentence=why.strip()[:300]
-    )
+    write_line(actor, f"operation.{operation.kind}.settled", operation, result=result, sentence=why[:300])
     ring_worker(operation.server)
     return operation
 
@@ -275,6 +285,8 @@ def _target(actor: Actor, service_id: int | None, server_id: int | None) -> tupl
             raise WrongState("This service has no server yet.", code="no_server")
         server_id = service.server_id
     if server_id is None:
+        raise NotHere
+    if not servers_visible_to(actor).filter(pk=server_id).exists():
         raise NotHere
     if service is None and actor.is_staff:
         service = rows.filter(server_id=server_id).first()
@@ -359,7 +371,7 @@ def _locked(actor: Actor, reference: str) -> Operation:
         rows = rows.filter(client_id=actor.client_id, actor_user_id=actor.user_id)
     elif not actor.is_system:
         rows = rows.filter(organisation_id=actor.organisation_id)
-    operation = rows.filter(reference=reference.strip().upper()).first()
+    operation = rows.filter(reference=texts.searched(reference).upper()).first()
     if operation is None:
         raise NotHere
     if actor.is_staff and not (actor.has(Duty.OPERATE) or actor.has(Duty.SELL)):

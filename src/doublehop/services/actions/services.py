@@ -10,7 +10,7 @@ from doublehop.fleet import actions as fleet
 from doublehop.fleet.actions.servers import ring_refresh
 from doublehop.fleet.models import Server
 from doublehop.fleet.queries import chain_of, open_holds, sellable_servers
-from doublehop.organisations import record
+from doublehop.organisations import record, texts
 from doublehop.organisations.actor import Actor, Duty
 from doublehop.organisations.queries import clients_visible_to
 from doublehop.organisations.refusals import BadInput, NotAllowed, NotHere, WrongState
@@ -142,7 +142,8 @@ def detach(actor: Actor, service_id: int) -> Service:
 def terminate(actor: Actor, service_id: int, *, reason: str) -> Service:
     """Ends the service: permissions end, the machine is free. Nothing is switched off and no disk is touched."""
     _require(actor, Duty.SELL)
-    if not reason.strip():
+    reason = texts.remark(reason, field="reason")
+    if not reason:
         raise BadInput("A reason is needed: it stands in the journal with your name.", field="reason")
     service = locked_service(actor, service_id)
     _move(service, ServiceVerb.TERMINATE)
@@ -152,7 +153,7 @@ def terminate(actor: Actor, service_id: int, *, reason: str) -> Service:
         _release(service, server)
     service.ended_at = timezone.now()
     _save(service)
-    _write(actor, "service.terminated", service, server=server, sentence=reason.strip()[:300])
+    _write(actor, "service.terminated", service, server=server, sentence=reason[:300])
     return service
 
 
@@ -164,7 +165,7 @@ def cancel_service(actor: Actor, service_id: int, *, reason: str = "") -> Servic
     _move(service, ServiceVerb.CANCEL)
     service.ended_at = timezone.now()
     _save(service)
-    _write(actor, "service.cancelled", service, sentence=reason.strip()[:300])
+    _write(actor, "service.cancelled", service, sentence=texts.remark(reason, field="reason")[:300])
     return service
 
 

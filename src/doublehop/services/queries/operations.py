@@ -8,6 +8,7 @@ from django.db.models import Q, QuerySet
 
 from doublehop.organisations.actor import Actor
 from doublehop.organisations.refusals import NotHere
+from doublehop.organisations.texts import searched
 from doublehop.services import wording
 from doublehop.services.lifecycle import OPEN_STATES, OperationState
 from doublehop.services.models import Operation, Service, Step
@@ -29,7 +30,7 @@ def operations_visible_to(actor: Actor) -> QuerySet[Operation]:
 
 
 def operation(actor: Actor, reference: str) -> Operation:
-    row = operations_visible_to(actor).filter(reference=reference.strip().upper()).first()
+    row = operations_visible_to(actor).filter(reference=searched(reference).upper()).first()
     if row is None:
         raise NotHere
     return row

@@ -24,6 +24,7 @@ _EFFECT_OF_KIND = {
     OperationKind.REFRESH_ADDRESSES: ("Addresses are read again", "nothing is changed"),
 }
 MOST_AT_ONCE = 200
+BIGGEST_ID = 2**63
 
 
 @dataclass(frozen=True)
@@ -52,7 +53,8 @@ def preview(actor: Actor, kind: OperationKind, service_ids: Sequence[int]) -> Pr
     rows = services_visible_to(actor).select_related("server__upstream", "product__suspend_policy")
     will: list[PreviewLine] = []
     left: list[PreviewLine] = []
-    for row in rows.filter(pk__in=list(service_ids)[:MOST_AT_ONCE]).order_by("number"):
+    wanted = [pk for pk in service_ids if 0 < pk < BIGGEST_ID][:MOST_AT_ONCE]
+    for row in rows.filter(pk__in=wanted).order_by("number"):
         line = _line(actor, kind, row)
         (left if line.left_out else will).append(line)
     return Preview(kind, tuple(will), tuple(left))

@@ -8,6 +8,7 @@ from doublehop.fleet.models import Address, IdentifierRow
 from doublehop.fleet.queries import servers_visible_to
 from doublehop.organisations.actor import Actor
 from doublehop.organisations.queries import clients_visible_to
+from doublehop.organisations.texts import searched
 from doublehop.services.queries.operations import operations_visible_to
 from doublehop.services.queries.services import services_visible_to
 
@@ -27,7 +28,7 @@ class Hit:
 
 def search(actor: Actor, text: str) -> list[Hit]:
     """Exact matches of identifiers first, then beginnings of names. Only what the actor may see."""
-    words = text.strip()[:120]
+    words = searched(text)
     if len(words) < SHORTEST:
         return []
     return [
