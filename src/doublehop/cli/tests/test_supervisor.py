@@ -127,6 +127,7 @@ def test_it_starts_a_killed_web_server_again(serving):
 def test_it_starts_a_killed_worker_again(serving):
     before = serving.child("worker")
     os.kill(before, signal.SIGKILL)
+    assert within(5, lambda: before not in serving.others())
     assert within(20, lambda: any("worker" in words for words in serving.others().values()))
     assert serving.child("worker") != before
     assert serving.healthy()
