@@ -61,8 +61,11 @@ def create_staff(
         raise NotHere
     if role not in set(Role):
         raise BadInput("Choose a role from the list.", field="role")
-    if organisation.pk != actor.organisation_id and organisation.staff.exists():
-        raise NotAllowed(f"{organisation.name} looks after its own staff.")
+    if organisation.pk != actor.organisation_id:
+        if organisation.staff.exists():
+            raise NotAllowed(f"{organisation.name} looks after its own staff.")
+        if role != Role.OWNER:
+            raise BadInput(f"The first person of {organisation.name} is its owner.", field="role")
     if role == Role.OWNER and actor.role is not Role.OWNER:
         raise NotAllowed("Only an owner can make another owner.")
     staff = _staff(organisation, name, email, password, Role(role))

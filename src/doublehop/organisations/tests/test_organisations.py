@@ -55,6 +55,8 @@ def test_there_is_one_root(cast):
 def test_a_provider_makes_a_reseller_and_its_first_owner_and_no_more(cast):
     cedar = actions.create_organisation(cast.ines, name="Cedar Racks")
     staff = {"organisation_id": cedar.pk, "name": "Ana Ruiz", "password": LONG}
+    with pytest.raises(BadInput):
+        actions.create_staff(cast.ines, **staff, email="ana@cedar.example", role="read_only")
     actions.create_staff(cast.ines, **staff, email="ana@cedar.example", role="owner")
     with pytest.raises(NotAllowed):
         actions.create_staff(cast.ines, **staff, email="bo@cedar.example", role="admin")
