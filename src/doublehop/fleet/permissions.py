@@ -28,6 +28,8 @@ ALL_RIGHTS = frozenset(Right)
 READING = frozenset({Right.VIEW, Right.BANDWIDTH})
 CLIENT_RIGHTS = (Right.VIEW, Right.POWER, Right.RDNS, Right.CREDENTIALS, Right.BANDWIDTH)
 """What a product permits its clients unless staff choose otherwise."""
+CLIENTS_NEVER = frozenset({Right.SUSPEND})
+"""Whoever may suspend may unsuspend, and a client does not lift the hold of who serves it."""
 
 
 def open_at(moment: datetime) -> Q:
@@ -62,7 +64,7 @@ def client_rights(client_id: int, server: Server) -> frozenset[Right]:
     row = Permission.objects.filter(open_at(timezone.now()), server=server, client_id=client_id).first()
     if row is None:
         return frozenset()
-    return _stored(row.rights) & organisation_rights(row.given_by_id, server)
+    return (_stored(row.rights) & organisation_rights(row.given_by_id, server)) - CLIENTS_NEVER
 
 
 def rights_of(actor: Actor, server: Server) -> frozenset[Right]:

@@ -8,7 +8,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
-from doublehop.fleet.permissions import Right
+from doublehop.fleet.permissions import CLIENTS_NEVER, Right
 from doublehop.fleet.queries import server_groups_visible_to
 from doublehop.organisations.actor import Actor
 from doublehop.organisations.refusals import Refusal
@@ -184,6 +184,8 @@ def _choices(actor: Actor, form: Filled) -> dict[str, Any]:
         "policies": [("", "The usual one"), *((str(row.pk), row.name) for row in policies)],
         "ways": chosen.ways if chosen is not None else [],
         "rights": [
-            (right.value, RIGHTS[right], right.value in form.values["client_rights"]) for right in Right
+            (right.value, RIGHTS[right], right.value in form.values["client_rights"])
+            for right in Right
+            if right not in CLIENTS_NEVER
         ],
     }
