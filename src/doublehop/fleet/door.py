@@ -186,16 +186,16 @@ def _open(row: UpstreamRow, only: str | None = None) -> Upstream:
 
 def _guard(row: Server) -> None:
     if not row.upstream.armed:
-        raise NotSent("observe_only", f"{row.upstream.name} is set to observe only; arm it to act")
+        raise NotSent("observe_only", "its upstream is set to observe only; arm it to act")
     if row.missing_since is not None:
-        raise NotSent("missing", f"{row.upstream.name} does not list {row.label} any more")
+        raise NotSent("missing", f"{row.label} is not listed any more")
 
 
 def _open_to_act(row: Server) -> Upstream:
     try:
         return _open(row.upstream, row.external_id)
     except (vault.VaultClosed, errors.UpstreamError) as error:
-        raise NotSent("settings", f"the settings of {row.upstream.name} cannot be used: {error}") from error
+        raise NotSent("settings", f"the settings of its upstream cannot be used: {error}") from error
 
 
 def _part(server: OpenServer, name: str) -> object:

@@ -57,7 +57,7 @@ def sync(payload: Mapping[str, Any]) -> None:
         actions.note_failure(upstream_id, getattr(error, "code", "vault_closed"), str(error))
         return
     for server_id in actions.store_inventory(upstream_id, lines):
-        ring_refresh(Server(pk=server_id, upstream_id=upstream_id), full=True)
+        ring_refresh(Server(pk=server_id, upstream_id=upstream_id), full=True, somebody_waits=False)
 
 
 def _inventory(upstream: Upstream) -> list[InventoryLine]:

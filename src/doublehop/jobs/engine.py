@@ -23,7 +23,7 @@ from doublehop.jobs.models import Beat, Job
 JobFunction = Callable[[Mapping[str, Any]], None]
 log = structlog.get_logger(__name__)
 
-THREADS = 12
+THREADS = 16
 THREADS_PER_LANE = 2
 LOOK_EVERY_SECONDS = 0.2
 BEAT_EVERY_SECONDS = 10.0

@@ -14,6 +14,7 @@ from doublehop.fleet import identity, vault
 from doublehop.fleet.actions.upstreams import (
     ask_sync,
     lane_of,
+    lane_of_lists,
     locked_upstream,
     parse_or_refuse,
     require_set_up,
@@ -89,13 +90,13 @@ def ask_refresh(actor: Actor, server_id: int) -> None:
     ring_refresh(row, full=True)
 
 
-def ring_refresh(row: Server, *, full: bool, delay_seconds: float = 0.0) -> None:
+def ring_refresh(row: Server, *, full: bool, somebody_waits: bool = True) -> None:
     ring(
         "fleet.refresh",
         key=f"refresh:{row.pk}:{'full' if full else 'state'}",
         payload={"server_id": row.pk, "full": full},
-        lane=lane_of(row.upstream_id),
-        delay_seconds=delay_seconds,
+        lane=lane_of(row.upstream_id) if somebody_waits else lane_of_lists(row.upstream_id),
+        urgent=somebody_waits,
     )
 
 

@@ -12,7 +12,7 @@ from doublehop.fleet import vault
 from doublehop.fleet.models import Server, Upstream
 from doublehop.jobs.actions import ring
 from doublehop.organisations import record, texts
-from doublehop.organisations.actor import Actor, Duty
+from doublehop.organisations.actor import SYSTEM, Actor, Duty
 from doublehop.organisations.refusals import BadInput, NotAllowed, NotHere, NotOffered, WrongState
 
 LONGEST_ENDPOINT = 200
@@ -28,6 +28,11 @@ class BadSettings(BadInput):
 
 def lane_of(upstream_id: int) -> str:
     return f"upstream:{upstream_id}"
+
+
+def lane_of_lists(upstream_id: int) -> str:
+    """For what a list of servers sets off: a thousand looks must not hold up the one that somebody waits for."""
+    return f"{lane_of(upstream_id)}:lists"
 
 
 def require_set_up(actor: Actor) -> int:
@@ -186,12 +191,22 @@ def ask_sync(actor: Actor, upstream_id: int) -> None:
 def reseal_secrets() -> int:
     """Key rotation: every sealed text under the first key. Answers with how many were rewritten."""
     count = 0
+    owners = set(Upstream.objects.values_list("organisation_id", flat=True))
     for model in (Upstream, Server):
         for pk, sealed in model._default_manager.exclude(sealed_secrets="").values_list(
             "pk", "sealed_secrets"
         ):
             model._default_manager.filter(pk=pk).update(sealed_secrets=vault.reseal(sealed))
             count += 1
+    sentence = f"{count} secrets under the newest key"
+    record.write(
+        SYSTEM,
+        "secrets.resealed",
+        ("installation", 0),
+        target_label="Stored secrets",
+        sentence=sentence,
+        also=owners,
+    )
     return count
 
 

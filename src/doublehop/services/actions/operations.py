@@ -159,7 +159,8 @@ def ring_worker(
         "services.work",
         key=f"work:{server.pk}",
         payload={"server_id": server.pk},
-        lane=lane_of(server.upstream_id),
+        # A lane of its own: a reboot that waits behind readings for two minutes is given up.
+        lane=f"{lane_of(server.upstream_id)}:work",
         urgent=urgent,
         delay_seconds=delay_seconds,
         hurry=hurry,
