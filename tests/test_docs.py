@@ -264,6 +264,7 @@ def failure_codes() -> set[str]:
     return (
         class_texts(heirs_of("UpstreamError"), "code")
         | call_texts({"NotSent", "Unsure"}, keyword="code", place=0)
+        | call_texts({"_unread"}, place=2)
         | call_texts({"settle_row"}, keyword="code")
         | call_texts({"note_failure"}, place=1)
         | {"vault_closed"}

@@ -3,12 +3,14 @@
 from dataclasses import dataclass
 from datetime import datetime
 
+from django.db.models import Exists, OuterRef
 from django.utils import timezone
 
 from doublehop.fleet.queries import servers_visible_to, upstreams_visible_to
 from doublehop.jobs.queries import worker_is_silent, worker_seen_at
 from doublehop.organisations.actor import Actor
-from doublehop.services.lifecycle import OperationKind, OperationState, ServiceStatus
+from doublehop.services.guards import HOLD_KINDS
+from doublehop.services.lifecycle import OperationState, ServiceStatus
 from doublehop.services.models import Operation, Service
 from doublehop.services.wording import NAME
 
@@ -68,9 +70,16 @@ def _unknown(actor: Actor) -> list[Need]:
 
 def _failed_suspensions(actor: Actor) -> list[Need]:
     """The newest word on a held server is a failed suspension: it is marked suspended, and still reachable."""
-    rows = Operation.objects.select_related("server").filter(
+    later = Operation.objects.filter(
+        server=OuterRef("server"),
+        kind__in=HOLD_KINDS,
+        id__gt=OuterRef("pk"),
         organisation_id=actor.organisation_id,
-        kind__in=(OperationKind.SUSPEND, OperationKind.UNSUSPEND),
+    )
+    rows = Operation.objects.select_related("server").filter(
+        ~Exists(later),
+        organisation_id=actor.organisation_id,
+        kind__in=HOLD_KINDS,
         state=OperationState.FAILED,
         server__holds__lifted_at__isnull=True,
         server__holds__organisation_id=actor.organisation_id,
@@ -85,9 +94,6 @@ def _failed_suspensions(actor: Actor) -> list[Need]:
             "failed",
         )
         for row in rows.order_by("id")[:MOST_OF_A_KIND]
-        if not Operation.objects.filter(
-            server=row.server, kind__in=("suspend", "unsuspend"), id__gt=row.pk
-        ).exists()
     ]
 
 

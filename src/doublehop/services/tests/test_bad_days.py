@@ -11,15 +11,18 @@ from doublehop.driver_kit.conformance.world import Fault
 from doublehop.driver_kit.contract import PowerState
 from doublehop.driver_kit.errors import Busy
 from doublehop.fleet import actions as fleet
-from doublehop.fleet.models import Address, Hold, Server
+from doublehop.fleet import work as fleet_work
+from doublehop.fleet.models import Address, Hold, Permission, Server
+from doublehop.fleet.permissions import Right
 from doublehop.jobs.models import Job
 from doublehop.journal.models import Entry
 from doublehop.organisations.models import Staff
-from doublehop.organisations.refusals import NotOffered, WrongState
+from doublehop.organisations.refusals import NotAllowed, NotOffered, WrongState
 from doublehop.services import actions
 from doublehop.services.actions import operations
 from doublehop.services.lifecycle import OperationKind, OperationState
 from doublehop.services.models import Operation, Step
+from doublehop.services.queries import buttons, needs_a_person
 from doublehop.services.work import sweep, work
 
 REBOOT, SUSPEND, UNSUSPEND = OperationKind.REBOOT, OperationKind.SUSPEND, OperationKind.UNSUSPEND
@@ -350,3 +353,40 @@ class TestPower:
         with pytest.raises(NotOffered):
             ask(house.cast.rosa, OperationKind.REFRESH_ADDRESSES, house.service)
         assert Entry.objects.filter(verb="operation.refresh_addresses.failed").count() == 1
+
+
+class TestWhoMay:
+    def test_a_client_never_lifts_the_suspension_of_who_serves_it(self, house):
+        everything = [right.value for right in Right]
+        Permission.objects.filter(client=house.cast.quillfeather).update(rights=everything)
+        ask(house.cast.rosa, SUSPEND, house.service)
+        run_all_jobs()
+        for kind in (SUSPEND, UNSUSPEND):
+            with pytest.raises(NotAllowed):
+                ask(house.cast.mara, kind, house.service)
+        assert UNSUSPEND not in {button.kind for button in buttons(house.cast.mara, house.service)}
+
+
+def test_old_failures_do_not_hide_the_new_one(house):
+    """Each old one was followed by another; only the last word counts."""
+    run_jobs()
+    for number in range(12):
+        house.stage.place.fault(Fault.NOT_FOUND, on="port.is_enabled", times=1)
+        failed = ask(house.cast.rosa, SUSPEND, house.service, idempotency_key=f"k{number}")
+        run_all_jobs()
+        assert fresh(failed).state == OperationState.FAILED
+        if number < 11:
+            ask(house.cast.rosa, UNSUSPEND, house.service)
+            run_all_jobs()
+    targets = [need.target for need in needs_a_person(house.cast.rosa) if need.kind == "operation"]
+    assert targets == [failed.reference]
+
+
+def test_what_somebody_waits_for_does_not_queue_behind_a_list(house):
+    Job.objects.all().delete()
+    fleet_work.sync({"upstream_id": house.stage.upstream.pk})
+    ask(house.cast.mara, REBOOT, house.service)
+    lanes = dict(Job.objects.values_list("key", "lane"))
+    assert lanes[f"work:{house.web.pk}"] != lanes[f"refresh:{house.web.pk}:full"]
+    fleet.ask_refresh(house.cast.mara, house.web.pk)
+    assert Job.objects.get(key=f"refresh:{house.web.pk}:full").urgent
