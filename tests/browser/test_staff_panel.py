@@ -66,7 +66,8 @@ def test_a_suspension_switches_the_port_off_and_tells_the_client_why(visit):
     page.get_by_role("button", name=re.compile("^Suspend web1")).click()
     expect(page.locator("#m-status")).to_contain_text("Suspended", timeout=30_000)
     rosa.go("/admin/servers/1/")
-    expect(page.get_by_text("Network port").locator("..")).to_contain_text("Off", timeout=30_000)
+    port = page.locator('#m-facts dt:has-text("Network port") + dd')
+    expect(port).to_contain_text("Off", timeout=30_000)
     mara.go("/servers/1/")
     expect(
         mara.page.get_by_text("Invoice 1187 is overdue. Pay it, and the network comes back.")

@@ -70,15 +70,13 @@ OPERATION_LIFE: dict[OperationState, frozenset[OperationState]] = {
     OperationState.QUEUED: frozenset(
         {OperationState.RUNNING, OperationState.CANCELLED, OperationState.FAILED}
     ),
-    OperationState.RUNNING: frozenset(
-        {OperationState.DONE, OperationState.FAILED, OperationState.UNKNOWN, OperationState.QUEUED}
-    ),
+    OperationState.RUNNING: frozenset({OperationState.DONE, OperationState.FAILED, OperationState.UNKNOWN}),
     OperationState.UNKNOWN: frozenset({OperationState.DONE, OperationState.FAILED}),
     OperationState.DONE: frozenset(),
     OperationState.FAILED: frozenset(),
     OperationState.CANCELLED: frozenset(),
 }
-"""RUNNING goes back to QUEUED only while no step is ``sent``: nothing left us, so waiting is safe."""
+"""RUNNING never goes back to QUEUED: what waits for a better moment waits as RUNNING, so nothing overtakes half-done work."""
 
 OPEN_STATES = (OperationState.QUEUED, OperationState.RUNNING)
 

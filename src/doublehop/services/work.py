@@ -18,7 +18,7 @@ from django.utils import timezone
 from doublehop.driver_kit import errors
 from doublehop.driver_kit.contract import PowerState, Ticket, TicketState
 from doublehop.fleet import door
-from doublehop.fleet.actions import lift_hold_row, record_effects, store_addresses, store_power
+from doublehop.fleet.actions import lift_hold_row, record_effects, store_addresses, store_port, store_power
 from doublehop.fleet.door import Command, NotSent, Unsure
 from doublehop.fleet.models import Server
 from doublehop.fleet.permissions import may
@@ -457,10 +457,16 @@ def _effects(steps: list[Step]) -> list[dict[str, object]]:
 
 def _store_seen(operation: Operation, steps: list[Step]) -> None:
     """What a read-back saw is the newest reading there is: pages show it at once."""
-    seen = {StepKind.POWER_ON: PowerState.ON, StepKind.POWER_OFF: PowerState.OFF}
+    powers = {StepKind.POWER_ON: PowerState.ON, StepKind.POWER_OFF: PowerState.OFF}
+    ports = {StepKind.PORT_ON: True, StepKind.PORT_OFF: False}
     for step in steps:
-        if StepKind(step.kind) in seen and step.found is not None:
-            store_power(operation.server_id, seen[StepKind(step.kind)])
+        kind = StepKind(step.kind)
+        if step.found is None:
+            continue
+        if kind in powers:
+            store_power(operation.server_id, powers[kind])
+        elif kind in ports:
+            store_port(operation.server_id, ports[kind])
 
 
 @transaction.atomic

@@ -148,6 +148,11 @@ def store_power(server_id: int, state: PowerState) -> None:
     Server.objects.filter(pk=server_id).update(power_state=state.value, power_read_at=timezone.now())
 
 
+def store_port(server_id: int, enabled: bool) -> None:
+    """Likewise, of the switch port."""
+    Server.objects.filter(pk=server_id).update(port_enabled=enabled, port_read_at=timezone.now())
+
+
 @transaction.atomic
 def store_addresses(server_id: int, addresses: Sequence[ServerAddress]) -> None:
     row = Server.objects.select_for_update().get(pk=server_id)

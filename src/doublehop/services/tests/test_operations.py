@@ -142,6 +142,7 @@ class TestSuspend:
         assert house.service.status == "suspended"
         run_all_jobs()
         assert effects(house) == ["port.set_enabled:off"]
+        assert house.stage.server("web").port_enabled is False, "pages show what was read back"
         assert Hold.objects.get().effects == [{"way": "port", "was": True}]
         undo = ask(house.cast.rosa, OperationKind.UNSUSPEND, house.service)
         run_all_jobs()
