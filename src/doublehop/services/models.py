@@ -158,6 +158,8 @@ class Operation(models.Model):
     settled_by = models.CharField(max_length=200, blank=True)
     settled_why = models.CharField(max_length=300, blank=True)
     failure_code = models.CharField(max_length=30, blank=True)
+    restart_seen = models.BooleanField(default=False)
+    """A reboot after which the machine was seen away, and then on again: more than an accepted request."""
     staff_text = models.CharField(max_length=600, blank=True)
     """What is known, with its cause. Never for clients."""
 

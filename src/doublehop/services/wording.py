@@ -28,7 +28,7 @@ STEP_NAME: dict[str, str] = {
 _CLIENT: dict[tuple[str, str], str] = {
     (OperationKind.REBOOT, OperationState.QUEUED): "Reboot asked for. It is sent in a moment.",
     (OperationKind.REBOOT, OperationState.RUNNING): "Restarting. Usually back within 1 to 4 minutes.",
-    (OperationKind.REBOOT, OperationState.DONE): "Rebooted: the machine is on.",
+    (OperationKind.REBOOT, OperationState.DONE): "The reboot was accepted, and the machine is on.",
     (OperationKind.POWER_ON, OperationState.RUNNING): "Switching on. Usually done within 1 minute.",
     (OperationKind.POWER_ON, OperationState.DONE): "Switched on.",
     (OperationKind.POWER_OFF, OperationState.RUNNING): "Switching off. Usually done within 2 minutes.",
@@ -70,6 +70,8 @@ def client_sentence(operation: Operation) -> str:
         return f"The {thing} was not done; nothing was changed. You may ask again, or tell us reference {operation.reference}."
     if operation.state == OperationState.DONE and operation.settled_by:
         return f"The {thing} was confirmed by our staff."
+    if operation.restart_seen:
+        return "Rebooted: the machine was away and is on again."
     return _CLIENT.get((operation.kind, operation.state)) or _CLIENT_STATE[operation.state]
 
 

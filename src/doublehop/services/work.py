@@ -48,8 +48,9 @@ ASKED_BEFORE_CUT = 3
 BACK_OFF_SECONDS = (2, 5, 10, 20, 40, 60)
 LONGEST_LOOK_SECONDS = 10.0
 NOT_SEEN = "The reset was accepted, but the machine has not been seen on since."
-EARLIEST_ON = timedelta(seconds=5)
-"""Right after a reset was accepted the power still reads on; only a later reading says anything."""
+EARLIEST_ON = timedelta(seconds=45)
+"""A machine that was seen away and is on again has restarted. One that only ever read on may not have gone yet:
+controllers take their time (seen on the emulator: up to 11 s), so "on" alone counts for something only after this."""
 
 
 class _Wait(Exception):
@@ -384,9 +385,12 @@ def _await_on(operation: Operation, step: Step) -> None:
         if late or isinstance(error, errors.CredentialsRejected):
             raise Unsure("not_back", f"{NOT_SEEN} {error.text}") from error
         raise _Wait(min(_back_off(operation), LONGEST_LOOK_SECONDS)) from error
-    if state is PowerState.ON and timezone.now() > step.sent_at + EARLIEST_ON:
+    if state in {PowerState.OFF, PowerState.RESTARTING} and not step.found:
+        step.found = True
+        step.save(update_fields=["found"])
+    if state is PowerState.ON and (step.found or timezone.now() > step.sent_at + EARLIEST_ON):
         store_power(operation.server_id, state)
-        _done(step, note="Power reads on")
+        _done(step, note="Seen away, then on again" if step.found else "Power reads on; it was not seen away")
         return
     if late:
         raise Unsure("not_back", NOT_SEEN)
@@ -429,6 +433,7 @@ def _finish(operation: Operation) -> None:
     if operation.kind == OperationKind.UNSUSPEND and operation.hold_id is not None:
         lift_hold_row(operation.hold_id)
         follow_holds(operation.server_id)
+    operation.restart_seen = any(step.kind == StepKind.AWAIT_ON and step.found for step in steps)
     settle_row(operation, OperationState.DONE)
     _store_seen(operation, steps)
     write_line(SYSTEM, f"operation.{operation.kind}.done", operation, result="done")

@@ -16,7 +16,7 @@ from doublehop.journal.models import Entry
 from doublehop.organisations.refusals import BadInput, NotHere, WrongState
 from doublehop.services import actions
 from doublehop.services.lifecycle import OperationKind, OperationState
-from doublehop.services.models import Operation
+from doublehop.services.models import Operation, Step
 from doublehop.services.queries import buttons, history, needs_a_person
 from doublehop.services.work import sweep
 
@@ -44,12 +44,33 @@ class TestReboot:
         assert effects(house) == ["power.reset:hard"]
         assert fresh(operation).state == OperationState.DONE
         lines = history(house.cast.mara, house.service)
-        assert (lines[0].what, lines[0].outcome) == ("Reboot", "Rebooted: the machine is on.")
+        assert (lines[0].what, lines[0].outcome) == (
+            "Reboot",
+            "The reboot was accepted, and the machine is on.",
+        )
         assert lines[0].by == "You (Mara Quill)"
         results = list(
             Entry.objects.filter(verb__startswith="operation.reboot").values_list("result", flat=True)
         )
         assert results == ["asked", "done"]
+
+    def test_a_machine_seen_away_and_back_has_rebooted(self, house, monkeypatch):
+        monkeypatch.setattr("doublehop.services.work.EARLIEST_ON", timedelta(hours=1))
+        house.stage.place.settle_seconds = 3600
+        operation = ask(house.cast.mara, OperationKind.REBOOT, house.service)
+        run_jobs()
+        # The ticket is pending while the machine is away; followed as accepted, the power is watched.
+        Step.objects.filter(operation=operation, kind="reset").update(ticket="")
+        Job.objects.update(run_at=timezone.now())
+        run_jobs()
+        machine = house.stage.place.machines["web"]
+        machine.power, machine.pending = PowerState.ON, None
+        run_all_jobs()
+        assert fresh(operation).restart_seen
+        assert (
+            history(house.cast.mara, house.service)[0].outcome
+            == "Rebooted: the machine was away and is on again."
+        )
 
     def test_the_same_key_is_the_same_operation(self, house):
         key = str(uuid4())
