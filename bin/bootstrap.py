@@ -160,7 +160,9 @@ def step(number: int, text: str) -> Iterator[None]:
     try:
         yield
     except BaseException:
+        # At once: what went wrong is said on the other stream, and must not stand behind these dots.
         sys.stdout.write("\n")
+        sys.stdout.flush()
         raise
     sys.stdout.write(f"{time.monotonic() - begin:.0f} s\n")
     sys.stdout.flush()
