@@ -108,7 +108,7 @@ ACTED = frozenset((Mode.ANSWER_LOST, Mode.RESET))
 class Conformance:
     @pytest.fixture
     def bench(self) -> Bench | Iterator[Bench]:
-        raise NotImplementedError
+        raise TypeError("the test of a driver supplies its own bench")
 
     # ------------------------------------------------------------ who is there
 
