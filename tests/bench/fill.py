@@ -12,10 +12,10 @@ from django.contrib.auth.hashers import make_password  # noqa: E402
 from django.utils import timezone  # noqa: E402
 
 from doublehop.driver_kit.secret import Secret  # noqa: E402
-from doublehop.fleet import vault  # noqa: E402
 from doublehop.fleet.models import Address, Permission, Server, Upstream  # noqa: E402
 from doublehop.jobs.models import Beat  # noqa: E402
 from doublehop.organisations import actions as organisations  # noqa: E402
+from doublehop.organisations import vault  # noqa: E402
 from doublehop.organisations.models import Client, ClientPerson, User  # noqa: E402
 from doublehop.organisations.queries import actor_for_user  # noqa: E402
 from doublehop.services import actions as services  # noqa: E402
@@ -60,7 +60,7 @@ def main(count: int, bmc_url: str) -> dict[str, object]:
                 username="root",
                 username_read_at=now,
                 listed_at=now,
-                capabilities=["power", "addresses", "credentials"],
+                capabilities=["power", "power_switch", "addresses", "credentials"],
                 recorded_identity={"external_id": f"m{n}", "primary_address": "", "identifiers": []},
                 settings={
                     "label": f"M-{n:06d}",

@@ -9,11 +9,12 @@ from doublehop.bandwidth import actions
 from doublehop.bandwidth.slots import SLOT_SECONDS
 from doublehop.driver_kit import errors
 from doublehop.driver_kit.contract import CounterReading
-from doublehop.fleet import door, vault
+from doublehop.fleet import door
 from doublehop.fleet.models import Upstream
 from doublehop.fleet.work import resting_upstreams
 from doublehop.jobs.actions import ring
 from doublehop.jobs.engine import JobFunction, Periodic
+from doublehop.organisations import vault
 
 log = structlog.get_logger(__name__)
 

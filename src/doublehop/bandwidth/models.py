@@ -103,3 +103,39 @@ class Collection(models.Model):
 
     def __str__(self) -> str:
         return f"upstream {self.upstream_id}"
+
+
+class Total(models.Model):
+    """What an upstream counted by itself between two moments (a day, an hour). Another kind than slots; never mixed with them.
+
+    In and out are the server's. ``unit`` is the unit in which the figure came; the octets are what it means.
+    """
+
+    server_id = models.BigIntegerField()
+    start = models.DateTimeField()
+    end = models.DateTimeField()
+    octets_in = models.BigIntegerField(default=0)
+    octets_out = models.BigIntegerField(default=0)
+    source = models.CharField(max_length=40)
+    unit = models.CharField(max_length=20)
+    read_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["server_id", "source", "start"], name="total_once")]
+
+    def __str__(self) -> str:
+        return f"server {self.server_id}, {self.start} to {self.end}"
+
+
+class Fetching(models.Model):
+    """How far the totals of a server were read from its upstream."""
+
+    server_id = models.BigIntegerField(primary_key=True)
+    read_until = models.DateTimeField(null=True)
+    read_at = models.DateTimeField(null=True)
+    failed_at = models.DateTimeField(null=True)
+    failure_text = models.CharField(max_length=500, blank=True)
+    """For staff."""
+
+    def __str__(self) -> str:
+        return f"server {self.server_id}"

@@ -4,7 +4,7 @@ import argparse
 
 from doublehop.cli.stopping import CannotGoOn
 from doublehop.fleet.actions import reseal_secrets
-from doublehop.fleet.vault import VaultClosed
+from doublehop.organisations.vault import VaultClosed
 from doublehop.site.environment import Environment
 
 

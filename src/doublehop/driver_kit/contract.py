@@ -25,6 +25,8 @@ class FieldKind(StrEnum):
     SECRET = "secret"  # noqa: S105 (a kind of field)
     LINES = "lines"
     FINGERPRINT = "fingerprint"
+    CHOICE = "choice"
+    """One of ``SettingField.choices``."""
 
 
 @dataclass(frozen=True)
@@ -37,6 +39,8 @@ class SettingField:
     required: bool = True
     hint: str = ""
     default: str = ""
+    choices: tuple[tuple[str, str], ...] = ()
+    """Of a CHOICE: (value, words) each."""
 
     @property
     def is_secret(self) -> bool:
@@ -76,6 +80,8 @@ class ListedServer:
     hostname: str = ""
     primary_address: str = ""
     identifiers: tuple[Identifier, ...] = ()
+    withheld: bool = False
+    """It is there, but the login that works for us may not use it at present: withheld, not gone."""
 
 
 # ---------------------------------------------------------------- receipts
@@ -118,12 +124,21 @@ class Health(StrEnum):
 
 
 class Power(Protocol):
-    """``graceful`` asks the system, otherwise the power is cut. ``reset`` is edge: never send it twice."""
+    """``graceful`` asks the system, otherwise the power is cut. ``reset`` is edge: never send it twice.
+
+    ``state`` is UNKNOWN, for ever, at an upstream that reboots machines and does not say whether they are on.
+    """
 
     def state(self) -> PowerState: ...
+    def reset(self, *, graceful: bool) -> Ticket: ...
+    def follow_up(self, ticket: Ticket) -> TicketStatus: ...
+
+
+class PowerSwitch(Protocol):
+    """On and off, level; read back through ``Power.state``. Some upstreams reboot and offer nothing more."""
+
     def on(self) -> Ticket: ...
     def off(self, *, graceful: bool) -> Ticket: ...
-    def reset(self, *, graceful: bool) -> Ticket: ...
     def follow_up(self, ticket: Ticket) -> TicketStatus: ...
 
 
@@ -173,23 +188,92 @@ class Suspension(Protocol):
     def follow_up(self, ticket: Ticket) -> TicketStatus: ...
 
 
+class Access(Protocol):
+    """The permission of the login that works for us, taken away and given back by the account above it; level.
+
+    The machine itself stays online: whoever suspends this way says so.
+    """
+
+    def is_permitted(self) -> bool: ...
+    def set_permitted(self, permitted: bool) -> Ticket: ...
+    def follow_up(self, ticket: Ticket) -> TicketStatus: ...
+
+
+class ReverseDns(Protocol):
+    """Names of addresses, level. A name has no final dot here; an empty one removes the entry."""
+
+    def read(self) -> Mapping[str, str]: ...
+    def set(self, address: str, name: str) -> Ticket: ...
+    def follow_up(self, ticket: Ticket) -> TicketStatus: ...
+
+
+class Rescue(Protocol):
+    """The rescue system. Both calls restart the machine: edge, never sent twice."""
+
+    def is_active(self) -> bool: ...
+    def start(self) -> Ticket: ...
+    def stop(self) -> Ticket: ...
+    def follow_up(self, ticket: Ticket) -> TicketStatus: ...
+
+
+@dataclass(frozen=True)
+class TrafficTotal:
+    """What the upstream counted from ``start`` to ``end``, from the server's side: ``octets_in`` came to the server."""
+
+    start: datetime
+    end: datetime
+    octets_in: int
+    octets_out: int
+
+
+class Traffic(Protocol):
+    """Totals that the upstream keeps, by day or by hour. Never mixed with counters of our own.
+
+    ``source`` names the figures ("Dropzone"), ``unit`` the unit in which they came ("octets", "GB", ...): both are kept.
+    """
+
+    source: str
+    unit: str
+
+    def read(self, start: datetime, end: datetime) -> Sequence[TrafficTotal]:
+        """Oldest first; what the upstream does not have is left out. May take minutes."""
+        ...
+
+
 class Server(Protocol):
     """One machine, through one upstream. Opening it costs no call; each part's methods do."""
 
     external_id: str
     power: Power | None
+    power_switch: PowerSwitch | None
     health: HealthReading | None
     port: PortControl | None
     addresses: Addresses | None
     credentials: Credentials | None
     suspension: Suspension | None
+    access: Access | None
+    rdns: ReverseDns | None
+    rescue: Rescue | None
+    traffic: Traffic | None
 
     def identify(self) -> Sequence[Identifier]:
         """Asks the machine now who it is. Raises NotFound when the upstream does not know it."""
         ...
 
 
-SERVER_PARTS = ("power", "health", "port", "addresses", "credentials", "suspension")
+SERVER_PARTS = (
+    "power",
+    "power_switch",
+    "health",
+    "port",
+    "addresses",
+    "credentials",
+    "suspension",
+    "access",
+    "rdns",
+    "rescue",
+    "traffic",
+)
 
 
 def capabilities_of(server: Server) -> tuple[str, ...]:
@@ -246,6 +330,9 @@ class ConnectionReport:
     lines: tuple[tuple[str, bool, str], ...]
     fingerprint: str = ""
     """SHA-256 of the certificate seen, when it could not be verified by a CA: staff may pin it."""
+    learned: Mapping[str, str] = field(default_factory=dict)
+    """What was found out about the other side and is worth keeping. ``open`` gets it back among the settings, each name
+    with ``learned_`` before it; it is forgotten when the settings change."""
 
     @property
     def fine(self) -> bool:
@@ -299,3 +386,7 @@ class Driver:
     """The identifiers that this driver can prove, with their strength."""
     for_training: bool = False
     """Not offered in forms: its machines exist in one process only."""
+    module_label: str = ""
+    """What the module is called in a product's Module Settings. Empty: not offered there."""
+    servers_list_label: str = "Servers list"
+    """What the menu is called in which staff choose one of its servers."""

@@ -53,6 +53,11 @@ def _take(values: dict[str, SettingValue], field: SettingField, text: str) -> No
         if field.kind is not FieldKind.INTEGER:
             values[field.name] = _EMPTY.get(field.kind, "")
         return
+    if field.kind is FieldKind.CHOICE:
+        if text not in dict(field.choices):
+            raise Unusable(f"{field.label}: choose one of those offered.")
+        values[field.name] = text
+        return
     try:
         values[field.name] = _READERS[field.kind](text)
     except ValueError as error:

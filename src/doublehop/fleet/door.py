@@ -5,10 +5,11 @@ upstream, asks the machine who it is, lets the caller commit "sent", and only th
 outcomes besides success: :class:`NotSent` (certain that nothing happened) and :class:`Unsure` (it may have).
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
 from enum import StrEnum
+from types import MappingProxyType
 from typing import Any
 
 import structlog
@@ -25,10 +26,11 @@ from doublehop.driver_kit.contract import (
     Values,
 )
 from doublehop.driver_kit.contract import Server as OpenServer
-from doublehop.fleet import identity, vault
+from doublehop.fleet import identity
 from doublehop.fleet.actions import note_failure, note_success
 from doublehop.fleet.models import Server
 from doublehop.fleet.models import Upstream as UpstreamRow
+from doublehop.organisations import vault
 
 log = structlog.get_logger(__name__)
 
@@ -67,20 +69,34 @@ class Command(StrEnum):
     PORT_ON = "port_on"
     SUSPEND = "suspend"
     UNSUSPEND = "unsuspend"
+    PERMISSION_OFF = "permission_off"
+    PERMISSION_ON = "permission_on"
+    SET_RDNS = "set_rdns"
+    RESCUE_START = "rescue_start"
+    RESCUE_STOP = "rescue_stop"
 
+
+Arguments = Mapping[str, str]
+"""What a command needs besides the machine: of SUSPEND "reason", of SET_RDNS "address" and "name"."""
+NONE: Arguments = MappingProxyType({})
 
 _PART: dict[Command, str] = {
     Command.RESET_GRACEFUL: "power",
     Command.RESET_HARD: "power",
-    Command.POWER_ON: "power",
-    Command.POWER_OFF_GRACEFUL: "power",
-    Command.POWER_OFF_HARD: "power",
+    Command.POWER_ON: "power_switch",
+    Command.POWER_OFF_GRACEFUL: "power_switch",
+    Command.POWER_OFF_HARD: "power_switch",
     Command.PORT_OFF: "port",
     Command.PORT_ON: "port",
     Command.SUSPEND: "suspension",
     Command.UNSUSPEND: "suspension",
+    Command.PERMISSION_OFF: "access",
+    Command.PERMISSION_ON: "access",
+    Command.SET_RDNS: "rdns",
+    Command.RESCUE_START: "rescue",
+    Command.RESCUE_STOP: "rescue",
 }
-_CALL: dict[Command, Callable[[Any, str], Ticket]] = {
+_CALL: dict[Command, Callable[[Any, Arguments], Ticket]] = {
     Command.RESET_GRACEFUL: lambda power, _: power.reset(graceful=True),
     Command.RESET_HARD: lambda power, _: power.reset(graceful=False),
     Command.POWER_ON: lambda power, _: power.on(),
@@ -88,8 +104,13 @@ _CALL: dict[Command, Callable[[Any, str], Ticket]] = {
     Command.POWER_OFF_HARD: lambda power, _: power.off(graceful=False),
     Command.PORT_OFF: lambda port, _: port.set_enabled(False),
     Command.PORT_ON: lambda port, _: port.set_enabled(True),
-    Command.SUSPEND: lambda suspension, reason: suspension.suspend(reason),
+    Command.SUSPEND: lambda suspension, given: suspension.suspend(given.get("reason", "")),
     Command.UNSUSPEND: lambda suspension, _: suspension.unsuspend(),
+    Command.PERMISSION_OFF: lambda access, _: access.set_permitted(False),
+    Command.PERMISSION_ON: lambda access, _: access.set_permitted(True),
+    Command.SET_RDNS: lambda rdns, given: rdns.set(given["address"], given["name"]),
+    Command.RESCUE_START: lambda rescue, _: rescue.start(),
+    Command.RESCUE_STOP: lambda rescue, _: rescue.stop(),
 }
 
 
@@ -110,7 +131,9 @@ def reading(upstream_id: int, *, only: str | None = None) -> Iterator[Upstream]:
         upstream.close()
 
 
-def send(server_id: int, command: Command, *, mark_sent: Callable[[], None], reason: str = "") -> Ticket:
+def send(
+    server_id: int, command: Command, *, mark_sent: Callable[[], None], arguments: Arguments = NONE
+) -> Ticket:
     """Sends one mutating call, to the machine that was attached and to no other.
 
     ``mark_sent`` runs after every check and directly before the call; it must commit, or raise to stop the sending.
@@ -124,7 +147,7 @@ def send(server_id: int, command: Command, *, mark_sent: Callable[[], None], rea
         part = _part(server, _PART[command])
         _prove_identity(row, server)
         mark_sent()
-        return _send(part, command, reason, row)
+        return _send(part, command, arguments, row)
     finally:
         upstream.close()
 
@@ -162,6 +185,29 @@ def read_suspension(server_id: int) -> bool | None:
         return suspension.is_suspended() if suspension is not None else None
 
 
+def read_access(server_id: int) -> bool | None:
+    """Whether the login that works for us may use the machine."""
+    row = Server.objects.get(pk=server_id)
+    with reading(row.upstream_id, only=row.external_id) as upstream:
+        access = upstream.server(row.external_id).access
+        return access.is_permitted() if access is not None else None
+
+
+def read_rescue(server_id: int) -> bool | None:
+    row = Server.objects.get(pk=server_id)
+    with reading(row.upstream_id, only=row.external_id) as upstream:
+        rescue = upstream.server(row.external_id).rescue
+        return rescue.is_active() if rescue is not None else None
+
+
+def read_rdns(server_id: int) -> Mapping[str, str] | None:
+    """Names by address."""
+    row = Server.objects.get(pk=server_id)
+    with reading(row.upstream_id, only=row.external_id) as upstream:
+        rdns = upstream.server(row.external_id).rdns
+        return rdns.read() if rdns is not None else None
+
+
 def has_machine_logins(row: UpstreamRow) -> bool:
     """Own machines have a login each: one that is refused says nothing about the others."""
     return bool(registry.load(row.driver).server_settings)
@@ -175,7 +221,8 @@ def _note(row: UpstreamRow, error: errors.UpstreamError) -> None:
 
 def _open(row: UpstreamRow, only: str | None = None) -> Upstream:
     driver = registry.load(row.driver)
-    settings: Values = {**row.settings, **vault.unseal(row.sealed_secrets, row="upstream")}
+    learned = {f"learned_{name}": text for name, text in row.learned.items()}
+    settings: Values = {**row.settings, **learned, **vault.unseal(row.sealed_secrets, row="upstream")}
     servers: dict[str, Values] = {}
     if driver.server_settings:
         records = row.servers.all() if only is None else row.servers.filter(external_id=only)
@@ -221,9 +268,9 @@ def _last_seen(row: Server) -> list[Identifier]:
     return [Identifier(kind, value, Proof(proof)) for kind, value, proof in row.identifiers]
 
 
-def _send(part: object, command: Command, reason: str, row: Server) -> Ticket:
+def _send(part: object, command: Command, arguments: Arguments, row: Server) -> Ticket:
     try:
-        ticket = _CALL[command](part, reason)
+        ticket = _CALL[command](part, arguments)
     except errors.UpstreamError as error:
         _note(row.upstream, error)
         if error.sent:

@@ -29,7 +29,8 @@ def record(external_id: str, primary_address: str, seen: Sequence[Identifier]) -
 def compare(
     recorded: Recorded, external_id: str, primary_address: str, seen: Sequence[Identifier]
 ) -> Verdict:
-    """All strong identifiers recorded at attach must be seen again; without strong ones, external id and address."""
+    """All strong identifiers recorded at attach must be seen again; without strong ones, the weak ones, external id and
+    main address. What the machine does not show now of its weak ones is compared as it was last read."""
     if recorded["external_id"] != external_id:
         return Verdict(False, False, f"attached as {recorded['external_id']}, now listed as {external_id}")
     seen_pairs = {(i.kind, i.value) for i in seen}
@@ -41,6 +42,14 @@ def compare(
             found = ", ".join(f"{i.kind} {i.value}" for i in sorted(seen)) or "nothing"
             return Verdict(False, False, f"recorded {', '.join(missing)}; the machine now shows {found}")
         return Verdict(True, False, "matches " + ", ".join(f"{kind} {value}" for kind, value in strong))
+    shown_now = {i.kind: i.value for i in seen}
+    changed = [
+        f"{kind} was {value}, is {shown_now[kind]}"
+        for kind, value, _ in rows
+        if shown_now.get(kind, value) != value
+    ]
+    if changed:
+        return Verdict(False, True, "; ".join(changed))
     if recorded["primary_address"] != primary_address:
         return Verdict(
             False,

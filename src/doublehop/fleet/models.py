@@ -4,7 +4,7 @@ from django.db import models
 from django.db.models import F, Q
 from django.utils import timezone
 
-from doublehop.organisations.models import Client, Organisation
+from doublehop.organisations.models import Client, Organisation, TandemUser
 
 
 class Upstream(models.Model):
@@ -17,8 +17,12 @@ class Upstream(models.Model):
     account = models.CharField(max_length=200, blank=True)
     settings = models.JSONField(default=dict)
     sealed_secrets = models.TextField(blank=True)
-    """MultiFernet token over a JSON object of the secret settings (fleet.vault)."""
+    """MultiFernet token over a JSON object of the secret settings (organisations.vault)."""
+    learned = models.JSONField(default=dict)
+    """What a test found out about the other side (``ConnectionReport.learned``)."""
     armed = models.BooleanField(default=False)
+    arm_when_fine = models.BooleanField(default=False)
+    """Staff asked for it: armed by the first test in which everything is fine."""
     created_at = models.DateTimeField(default=timezone.now)
 
     synced_at = models.DateTimeField(null=True)
@@ -70,12 +74,18 @@ class Server(models.Model):
 
     listed_at = models.DateTimeField(null=True)
     missing_since = models.DateTimeField(null=True)
+    withheld_since = models.DateTimeField(null=True)
+    """Listed, but the login that works for us may not use it: not offered for attaching."""
     power_state = models.CharField(max_length=12, blank=True)
     power_read_at = models.DateTimeField(null=True)
     health = models.CharField(max_length=12, blank=True)
     health_read_at = models.DateTimeField(null=True)
     username = models.CharField(max_length=64, blank=True)
     username_read_at = models.DateTimeField(null=True)
+    sealed_login = models.TextField(blank=True)
+    """The machine's own password, where the upstream hands it out (organisations.vault)."""
+    rescue_active = models.BooleanField(null=True)
+    rescue_read_at = models.DateTimeField(null=True)
     addresses_read_at = models.DateTimeField(null=True)
     port_enabled = models.BooleanField(null=True)
     port_read_at = models.DateTimeField(null=True)
@@ -195,6 +205,9 @@ class Permission(models.Model):
         Organisation, null=True, on_delete=models.PROTECT, related_name="permissions"
     )
     client = models.ForeignKey(Client, null=True, on_delete=models.PROTECT, related_name="permissions")
+    tandem_user = models.ForeignKey(
+        TandemUser, null=True, on_delete=models.PROTECT, related_name="permissions"
+    )
     given_by = models.ForeignKey(Organisation, on_delete=models.PROTECT, related_name="+")
     rights = models.JSONField(default=list)
     since = models.DateTimeField(default=timezone.now)
@@ -203,26 +216,35 @@ class Permission(models.Model):
     class Meta:
         constraints = [
             models.CheckConstraint(
-                condition=Q(organisation__isnull=True) ^ Q(client__isnull=True), name="permission_one_grantee"
+                condition=Q(organisation__isnull=False, client__isnull=True, tandem_user__isnull=True)
+                | Q(organisation__isnull=True, client__isnull=False, tandem_user__isnull=True)
+                | Q(organisation__isnull=True, client__isnull=True, tandem_user__isnull=False),
+                name="permission_one_grantee",
             ),
             models.UniqueConstraint(
                 fields=["server", "organisation"],
-                condition=Q(until__isnull=True, client__isnull=True),
+                condition=Q(until__isnull=True, organisation__isnull=False),
                 name="organisation_permitted_once",
             ),
             models.UniqueConstraint(
                 fields=["server", "client"],
-                condition=Q(until__isnull=True, organisation__isnull=True),
+                condition=Q(until__isnull=True, client__isnull=False),
                 name="client_permitted_once",
+            ),
+            models.UniqueConstraint(
+                fields=["server", "tandem_user"],
+                condition=Q(until__isnull=True, tandem_user__isnull=False),
+                name="tandem_user_permitted_once",
             ),
         ]
         indexes = [
             models.Index(fields=["organisation", "server"], name="permission_by_organisation"),
             models.Index(fields=["client", "server"], name="permission_by_client"),
+            models.Index(fields=["tandem_user", "server"], name="permission_by_tandem_user"),
         ]
 
     def __str__(self) -> str:
-        return f"{self.organisation or self.client} on {self.server}"
+        return f"{self.organisation or self.client or self.tandem_user} on {self.server}"
 
 
 class Hold(models.Model):

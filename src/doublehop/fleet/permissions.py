@@ -28,6 +28,8 @@ ALL_RIGHTS = frozenset(Right)
 READING = frozenset({Right.VIEW, Right.BANDWIDTH})
 CLIENT_RIGHTS = (Right.VIEW, Right.POWER, Right.RDNS, Right.CREDENTIALS, Right.BANDWIDTH)
 """What a product permits its clients unless staff choose otherwise."""
+TANDEM_RIGHTS = (Right.VIEW, Right.POWER, Right.RDNS, Right.BANDWIDTH)
+"""What *Apply Permissions* gives a Tandem user unless the fold *Advanced* says otherwise."""
 CLIENTS_NEVER = frozenset({Right.SUSPEND})
 """Whoever may suspend may unsuspend, and a client does not lift the hold of who serves it."""
 
@@ -61,7 +63,15 @@ def organisation_rights(organisation_id: int, server: Server) -> frozenset[Right
 
 
 def client_rights(client_id: int, server: Server) -> frozenset[Right]:
-    row = Permission.objects.filter(open_at(timezone.now()), server=server, client_id=client_id).first()
+    return _of_a_guest(Permission.objects.filter(client_id=client_id), server)
+
+
+def tandem_rights(tandem_user_id: int, server: Server) -> frozenset[Right]:
+    return _of_a_guest(Permission.objects.filter(tandem_user_id=tandem_user_id), server)
+
+
+def _of_a_guest(permissions: QuerySet[Permission], server: Server) -> frozenset[Right]:
+    row = permissions.filter(open_at(timezone.now()), server=server).first()
     if row is None:
         return frozenset()
     return (_stored(row.rights) & organisation_rights(row.given_by_id, server)) - CLIENTS_NEVER
@@ -73,6 +83,8 @@ def rights_of(actor: Actor, server: Server) -> frozenset[Right]:
         return ALL_RIGHTS
     if actor.client_id is not None:
         return client_rights(actor.client_id, server)
+    if actor.tandem_user_id is not None:
+        return tandem_rights(actor.tandem_user_id, server)
     rights = organisation_rights(actor.organisation_id, server)
     if not actor.has(Duty.OPERATE):
         reachable = READING | ({Right.SUSPEND} if actor.has(Duty.SELL) else frozenset())
@@ -102,6 +114,10 @@ def visible_to(actor: Actor) -> QuerySet[Server]:
     if actor.client_id is not None:
         mine = Permission.objects.filter(open_at(now), client_id=actor.client_id)
         return servers.filter(pk__in=_having_view(mine))
+    if actor.tandem_user_id is not None:
+        # What the organisation itself lost is gone for its Tandem users too, whatever is written for them.
+        theirs = Permission.objects.filter(open_at(now), tandem_user_id=actor.tandem_user_id)
+        servers = servers.filter(pk__in=_having_view(theirs))
     ours = Permission.objects.filter(open_at(now), organisation_id=actor.organisation_id)
     return servers.filter(Q(upstream__organisation_id=actor.organisation_id) | Q(pk__in=_having_view(ours)))
 

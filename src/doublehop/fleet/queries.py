@@ -90,7 +90,7 @@ def free_servers(actor: Actor) -> QuerySet[Server]:
     """Sellable, listed, and not attached to any service."""
     return (
         sellable_servers(actor)
-        .filter(recorded_identity__isnull=True, missing_since__isnull=True)
+        .filter(recorded_identity__isnull=True, missing_since__isnull=True, withheld_since__isnull=True)
         .order_by("label", "pk")
     )
 
@@ -168,6 +168,8 @@ def permission_windows(actor: Actor, server_id: int) -> Sequence[tuple[datetime,
     rows = Permission.objects.filter(server=row).order_by("since")
     if actor.client_id is not None:
         mine = rows.filter(client_id=actor.client_id)
+    elif actor.tandem_user_id is not None:
+        mine = rows.filter(tandem_user_id=actor.tandem_user_id)
     else:
         mine = rows.filter(organisation_id=actor.organisation_id)
     return [

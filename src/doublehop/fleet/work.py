@@ -11,7 +11,7 @@ from django.utils import timezone
 from doublehop.driver_kit import errors
 from doublehop.driver_kit.contract import ConnectionReport, Upstream, capabilities_of
 from doublehop.driver_kit.contract import Server as OpenServer
-from doublehop.fleet import actions, door, vault
+from doublehop.fleet import actions, door
 from doublehop.fleet.actions.readings import InventoryLine, Reading
 from doublehop.fleet.actions.servers import ring_refresh
 from doublehop.fleet.actions.upstreams import lane_of
@@ -19,6 +19,7 @@ from doublehop.fleet.models import Server
 from doublehop.fleet.models import Upstream as UpstreamRow
 from doublehop.jobs.actions import ring
 from doublehop.jobs.engine import JobFunction, Periodic
+from doublehop.organisations import vault
 
 log = structlog.get_logger(__name__)
 
@@ -94,10 +95,13 @@ def refresh(payload: Mapping[str, Any]) -> None:
 
 
 def _look(server: OpenServer) -> Reading:
+    login = server.credentials.read() if server.credentials else None
     return Reading(
         power=server.power.state() if server.power else None,
         health=server.health.read() if server.health else None,
-        username=server.credentials.read().username if server.credentials else None,
+        username=login.username if login else None,
+        password=login.password if login else None,
+        rescue_active=server.rescue.is_active() if server.rescue else None,
         addresses=server.addresses.list() if server.addresses else None,
         port_enabled=server.port.is_enabled() if server.port else None,
         identifiers=server.identify(),

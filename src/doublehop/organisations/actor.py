@@ -15,7 +15,16 @@ class Role(StrEnum):
 class ActorKind(StrEnum):
     STAFF = "staff"
     CLIENT = "client"
+    TANDEM = "tandem"
+    """A Tandem user: permission on named servers of one organisation, and nothing else."""
+    LEAP = "leap"
+    """The machine identity of an organisation: its own programs, through the LEAP and Dropzone APIs."""
+    HOUSE = "house"
+    """An organisation acting by itself: a rule that its staff set up, such as filling an order from a pool."""
     SYSTEM = "system"
+
+
+FOR_THE_ORGANISATION = frozenset({ActorKind.STAFF, ActorKind.LEAP, ActorKind.HOUSE})
 
 
 class Duty(StrEnum):
@@ -52,10 +61,21 @@ class Actor:
     user_id: int | None = None
     role: Role | None = None
     client_id: int | None = None
+    tandem_user_id: int | None = None
 
     @property
     def is_staff(self) -> bool:
-        return self.kind is ActorKind.STAFF
+        """Acts for the whole organisation, within the duties of ``role``: a person, or what the organisation set up."""
+        return self.kind in FOR_THE_ORGANISATION
+
+    @property
+    def is_tandem(self) -> bool:
+        return self.kind is ActorKind.TANDEM
+
+    @property
+    def is_white_label(self) -> bool:
+        """Reads neutral sentences only: a client, or a Tandem user."""
+        return self.kind in (ActorKind.CLIENT, ActorKind.TANDEM)
 
     @property
     def is_client(self) -> bool:
@@ -69,6 +89,17 @@ class Actor:
         if self.is_system:
             return True
         return self.role is not None and duty in ROLE_DUTIES[self.role]
+
+
+def house_of(organisation_id: int, name: str) -> Actor:
+    """An organisation acting by itself, with everything that its admins could do."""
+    return Actor(
+        kind=ActorKind.HOUSE,
+        label="automatic",
+        organisation_id=organisation_id,
+        organisation_label=name,
+        role=Role.ADMIN,
+    )
 
 
 SYSTEM = Actor(kind=ActorKind.SYSTEM, label="automatic", organisation_id=0)

@@ -97,6 +97,47 @@ class Staff(models.Model):
         return f"{self.user} ({self.role})"
 
 
+class LeapAccount(models.Model):
+    """The machine identity of a reseller at its provider: never a person's sign-in. All parts are generated.
+
+    Checked against keyed digests, which cost microseconds; kept sealed as well, because staff may see them again.
+    """
+
+    organisation = models.OneToOneField(Organisation, on_delete=models.CASCADE, related_name="leap_account")
+    username = models.CharField(max_length=40, unique=True)
+    client_id = models.CharField(max_length=12, unique=True)
+    """Digits only, as old clients expect."""
+    password_digest = models.CharField(max_length=64)
+    api_key_digest = models.CharField(max_length=64)
+    pin_digest = models.CharField(max_length=64)
+    sealed_secrets = models.TextField()
+    """password, api_key and pin (organisations.vault)."""
+    created_at = models.DateTimeField(default=timezone.now)
+    password_changed_at = models.DateTimeField(default=timezone.now)
+    api_key_changed_at = models.DateTimeField(default=timezone.now)
+    pin_changed_at = models.DateTimeField(default=timezone.now)
+    last_used_at = models.DateTimeField(null=True)
+
+    def __str__(self) -> str:
+        return self.username
+
+
+class TandemUser(models.Model):
+    """A sub-login of a reseller, with permission on named servers only. One that ended keeps its row and no sign-in."""
+
+    user = models.OneToOneField(User, on_delete=models.PROTECT, related_name="tandem_user")
+    organisation = models.ForeignKey(Organisation, on_delete=models.PROTECT, related_name="tandem_users")
+    created_at = models.DateTimeField(default=timezone.now)
+    last_used_at = models.DateTimeField(null=True)
+    ended_at = models.DateTimeField(null=True)
+
+    class Meta:
+        indexes = [models.Index(fields=["organisation", "id"], name="tandem_by_organisation")]
+
+    def __str__(self) -> str:
+        return self.user.name
+
+
 class Client(models.Model):
     """The end customer of one organisation. ``number`` counts within the organisation and is shown to people."""
 

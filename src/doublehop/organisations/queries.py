@@ -4,10 +4,22 @@ from django.db.models import QuerySet
 
 from doublehop.organisations.actor import Actor, ActorKind, Role
 from doublehop.organisations.hosts import NOBODY, BrandView, brand_for_host, view_of
-from doublehop.organisations.models import Brand, Client, ClientPerson, Organisation, Staff, User
+from doublehop.organisations.models import (
+    Brand,
+    Client,
+    ClientPerson,
+    Organisation,
+    Staff,
+    TandemUser,
+    User,
+)
 from doublehop.organisations.refusals import NotHere
 
 __all__ = ["brand_for_host"]
+
+
+PLACES = ("staff__organisation", "client_person__client__organisation", "tandem_user__organisation")
+"""What actor_for_user looks at, for select_related."""
 
 
 def actor_for_user(user: User) -> Actor | None:
@@ -32,13 +44,24 @@ def actor_for_user(user: User) -> Actor | None:
             user_id=user.pk,
             client_id=person.client_id,
         )
-    return None
+    tandem: TandemUser | None = getattr(user, "tandem_user", None)
+    return tandem_actor(tandem, user) if tandem is not None and tandem.ended_at is None else None
+
+
+def tandem_actor(row: TandemUser, user: User) -> Actor:
+    return Actor(
+        kind=ActorKind.TANDEM,
+        label=user.name,
+        organisation_id=row.organisation_id,
+        organisation_label=row.organisation.name,
+        user_id=user.pk,
+        tandem_user_id=row.pk,
+    )
 
 
 def actor_of_user_id(user_id: int) -> Actor | None:
     """As whom a person would act now; None for nobody, or when the sign-in was closed."""
-    people = User.objects.select_related("staff__organisation", "client_person__client__organisation")
-    user = people.filter(pk=user_id, is_active=True).first()
+    user = User.objects.select_related(*PLACES).filter(pk=user_id, is_active=True).first()
     return actor_for_user(user) if user is not None else None
 
 

@@ -18,7 +18,7 @@ from django.utils.http import url_has_allowed_host_and_scheme
 from doublehop.journal import actions as journal
 from doublehop.organisations.hosts import BrandView
 from doublehop.organisations.models import User
-from doublehop.organisations.queries import actor_for_user, brand_of_organisation
+from doublehop.organisations.queries import PLACES, actor_for_user, brand_of_organisation
 
 MOST_CANDIDATES = 3
 """On a shared host one address may belong to people of several brands. As many passwords are hashed there for every
@@ -49,8 +49,7 @@ class BrandBackend(BaseBackend):
         return fitting[0] if len(fitting) == 1 else None
 
     def get_user(self, user_id: int) -> User | None:
-        users = User.objects.select_related("staff__organisation", "client_person__client__organisation")
-        user = users.filter(pk=user_id).first()
+        user = User.objects.select_related(*PLACES).filter(pk=user_id).first()
         return user if user is not None and user.is_active else None
 
 

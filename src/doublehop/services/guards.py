@@ -14,15 +14,27 @@ from doublehop.services.lifecycle import OPEN_STATES, OperationKind, OperationSt
 from doublehop.services.models import Operation, Service
 from doublehop.services.wording import NAME, asked_by
 
-POWER_KINDS = frozenset({OperationKind.REBOOT, OperationKind.POWER_ON, OperationKind.POWER_OFF})
+POWER_KINDS = frozenset(
+    {
+        OperationKind.REBOOT,
+        OperationKind.POWER_ON,
+        OperationKind.POWER_OFF,
+        OperationKind.RESCUE_START,
+        OperationKind.RESCUE_STOP,
+    }
+)
+"""What stops or starts the machine: one at a time, and none while it is suspended."""
 HOLD_KINDS = frozenset({OperationKind.SUSPEND, OperationKind.UNSUSPEND})
 NEEDS: dict[OperationKind, tuple[Right, str | None]] = {
     OperationKind.REBOOT: (Right.POWER, "power"),
-    OperationKind.POWER_ON: (Right.POWER, "power"),
-    OperationKind.POWER_OFF: (Right.POWER, "power"),
+    OperationKind.POWER_ON: (Right.POWER, "power_switch"),
+    OperationKind.POWER_OFF: (Right.POWER, "power_switch"),
     OperationKind.SUSPEND: (Right.SUSPEND, None),
     OperationKind.UNSUSPEND: (Right.SUSPEND, None),
     OperationKind.REFRESH_ADDRESSES: (Right.VIEW, "addresses"),
+    OperationKind.SET_RDNS: (Right.RDNS, "rdns"),
+    OperationKind.RESCUE_START: (Right.RESCUE, "rescue"),
+    OperationKind.RESCUE_STOP: (Right.RESCUE, "rescue"),
 }
 """The right and the part that each kind needs."""
 
@@ -100,7 +112,7 @@ def _right(kind: OperationKind, server: Server, facts: Facts) -> Refusal | None:
 
 
 def _life(actor: Actor, kind: OperationKind, server: Server, service: Service | None) -> Refusal | None:
-    if service is None and not actor.is_staff:
+    if service is None and actor.is_client:
         return NotHere()
     if server.protected and kind in {OperationKind.SUSPEND, OperationKind.POWER_OFF}:
         return WrongState(f"{NAME[kind]}: this server is protected.", code="protected")
@@ -132,6 +144,8 @@ def _not_yours_to_lift(holds: Sequence[Hold]) -> str:
 
 def _open(actor: Actor, kind: OperationKind, facts: Facts) -> Refusal | None:
     """One power operation at a time; suspend and unsuspend overtake, and are each asked once."""
+    if kind is OperationKind.SET_RDNS:
+        return None  # each address has a name of its own: they wait in line
     kinds = POWER_KINDS if kind in POWER_KINDS else {kind}
     other = next((row for row in facts.open_ones if row.kind in kinds), None)
     if other is None:

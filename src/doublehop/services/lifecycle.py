@@ -49,6 +49,9 @@ class OperationKind(StrEnum):
     SUSPEND = "suspend"
     UNSUSPEND = "unsuspend"
     REFRESH_ADDRESSES = "refresh_addresses"
+    SET_RDNS = "set_rdns"
+    RESCUE_START = "rescue_start"
+    RESCUE_STOP = "rescue_stop"
 
 
 class OperationState(StrEnum):
@@ -111,6 +114,12 @@ class StepKind(StrEnum):
     RESTORE_POWER = "restore_power"
     AWAIT_ON = "await_on"
     READ_ADDRESSES = "read_addresses"
+    PERMISSION_OFF = "permission_off"
+    """The permission of the login that works for us is taken away; the machine stays online."""
+    PERMISSION_ON = "permission_on"
+    SET_RDNS = "set_rdns"
+    RESCUE_START = "rescue_start"
+    RESCUE_STOP = "rescue_stop"
 
 
 NATURE: dict[StepKind, Nature] = {
@@ -125,4 +134,9 @@ NATURE: dict[StepKind, Nature] = {
     StepKind.RESTORE_POWER: Nature.LEVEL,
     StepKind.AWAIT_ON: Nature.READ,
     StepKind.READ_ADDRESSES: Nature.READ,
+    StepKind.PERMISSION_OFF: Nature.LEVEL,
+    StepKind.PERMISSION_ON: Nature.LEVEL,
+    StepKind.SET_RDNS: Nature.LEVEL,
+    StepKind.RESCUE_START: Nature.EDGE,
+    StepKind.RESCUE_STOP: Nature.EDGE,
 }

@@ -11,6 +11,9 @@ NAME: dict[str, str] = {
     OperationKind.SUSPEND: "Suspend",
     OperationKind.UNSUSPEND: "Unsuspend",
     OperationKind.REFRESH_ADDRESSES: "Get Server IP",
+    OperationKind.SET_RDNS: "Set reverse DNS",
+    OperationKind.RESCUE_START: "Start rescue system",
+    OperationKind.RESCUE_STOP: "Leave rescue system",
 }
 STEP_NAME: dict[str, str] = {
     StepKind.RESET: "Send the reboot, once",
@@ -24,6 +27,11 @@ STEP_NAME: dict[str, str] = {
     StepKind.RESTORE_POWER: "Allow power on again",
     StepKind.AWAIT_ON: "See the machine on again",
     StepKind.READ_ADDRESSES: "Read the addresses",
+    StepKind.PERMISSION_OFF: "Take our permission at the provider away",
+    StepKind.PERMISSION_ON: "Give our permission at the provider back",
+    StepKind.SET_RDNS: "Set the name of the address",
+    StepKind.RESCUE_START: "Restart into the rescue system, once",
+    StepKind.RESCUE_STOP: "Restart into the installed system, once",
 }
 _CLIENT: dict[tuple[str, str], str] = {
     (OperationKind.REBOOT, OperationState.QUEUED): "Reboot asked for. It is sent in a moment.",
@@ -37,6 +45,14 @@ _CLIENT: dict[tuple[str, str], str] = {
     (OperationKind.UNSUSPEND, OperationState.RUNNING): "Coming back. Usually done within 5 minutes.",
     (OperationKind.UNSUSPEND, OperationState.DONE): "No longer suspended.",
     (OperationKind.REFRESH_ADDRESSES, OperationState.DONE): "Addresses read.",
+    (OperationKind.SET_RDNS, OperationState.DONE): "The name is set.",
+    (
+        OperationKind.RESCUE_START,
+        OperationState.RUNNING,
+    ): "Restarting into the rescue system. Usually done within 5 minutes.",
+    (OperationKind.RESCUE_START, OperationState.DONE): "The rescue system runs.",
+    (OperationKind.RESCUE_STOP, OperationState.RUNNING): "Restarting into the installed system.",
+    (OperationKind.RESCUE_STOP, OperationState.DONE): "The installed system runs again.",
 }
 _CLIENT_STATE: dict[str, str] = {
     OperationState.QUEUED: "Asked for. It starts in a moment.",
@@ -70,6 +86,8 @@ def client_sentence(operation: Operation) -> str:
         return f"The {thing} was not done; nothing was changed. You may ask again, or tell us reference {operation.reference}."
     if operation.state == OperationState.DONE and operation.settled_by:
         return f"The {thing} was confirmed by our staff."
+    if operation.not_confirmable:
+        return f"The {thing} was accepted. Whether the machine is back cannot be read from here."
     if operation.restart_seen:
         return "Rebooted: the machine was away and is on again."
     return _CLIENT.get((operation.kind, operation.state)) or _CLIENT_STATE[operation.state]
@@ -77,8 +95,10 @@ def client_sentence(operation: Operation) -> str:
 
 def asked_by(actor: Actor, operation: Operation) -> str:
     """Who asked, as far as ``actor`` may know: names stay within one house, and nobody learns who stands above it."""
-    if operation.actor_kind == ActorKind.SYSTEM:
+    if operation.actor_kind in (ActorKind.SYSTEM, ActorKind.HOUSE):
         return "automatic"
+    if actor.is_tandem:
+        return operation.actor_label if operation.actor_user_id == actor.user_id else "our staff"
     own_house = operation.organisation_id == operation.actor_organisation_id == actor.organisation_id
     if own_house or actor.is_system:
         return operation.actor_label

@@ -18,15 +18,24 @@ from django.utils import timezone
 from doublehop.driver_kit import errors
 from doublehop.driver_kit.contract import PowerState, Ticket, TicketState
 from doublehop.fleet import door
-from doublehop.fleet.actions import lift_hold_row, record_effects, store_addresses, store_port, store_power
+from doublehop.fleet.actions import (
+    lift_hold_row,
+    record_effects,
+    store_access,
+    store_addresses,
+    store_port,
+    store_power,
+    store_rdns,
+    store_rescue,
+)
 from doublehop.fleet.door import Command, NotSent, Unsure
 from doublehop.fleet.models import Server
 from doublehop.fleet.permissions import may
 from doublehop.fleet.queries import open_holds
-from doublehop.fleet.vault import VaultClosed
 from doublehop.jobs.engine import JobFunction, Periodic
-from doublehop.organisations.actor import SYSTEM
+from doublehop.organisations.actor import SYSTEM, Actor, ActorKind, house_of
 from doublehop.organisations.queries import actor_of_user_id
+from doublehop.organisations.vault import VaultClosed
 from doublehop.services.actions.operations import (
     LEVEL_WITHIN,
     add_steps,
@@ -158,6 +167,7 @@ def _plan_unsuspend(operation: Operation) -> None:
         "upstream": StepKind.UPSTREAM_UNSUSPEND,
         "power": StepKind.POWER_ON,
         "power_withdrawn": StepKind.RESTORE_POWER,
+        "permission": StepKind.PERMISSION_ON,
     }
     kinds = [undo[str(effect["way"])] for effect in reversed(own.effects) if effect["was"]]
     add_steps(operation, list(dict.fromkeys(kinds)))
@@ -182,8 +192,16 @@ def _advance(operation: Operation, step: Step) -> None:
         _level(operation, step)
 
 
+def _edge_command(operation: Operation, step: Step) -> Command:
+    if step.kind == StepKind.RESET:
+        return Command.RESET_GRACEFUL if operation.graceful else Command.RESET_HARD
+    return {StepKind.RESCUE_START: Command.RESCUE_START, StepKind.RESCUE_STOP: Command.RESCUE_STOP}[
+        StepKind(step.kind)
+    ]
+
+
 def _edge(operation: Operation, step: Step) -> None:
-    command = Command.RESET_GRACEFUL if operation.graceful else Command.RESET_HARD
+    command = _edge_command(operation, step)
     if step.state == StepState.PENDING:
         ticket = _send(operation, step, command)
         step.ticket = ticket.text
@@ -218,12 +236,14 @@ _LEVEL: dict[StepKind, tuple[Command, Callable[[int], Any], object]] = {
     StepKind.PORT_ON: (Command.PORT_ON, door.read_port, True),
     StepKind.UPSTREAM_SUSPEND: (Command.SUSPEND, door.read_suspension, True),
     StepKind.UPSTREAM_UNSUSPEND: (Command.UNSUSPEND, door.read_suspension, False),
+    StepKind.PERMISSION_OFF: (Command.PERMISSION_OFF, door.read_access, False),
+    StepKind.PERMISSION_ON: (Command.PERMISSION_ON, door.read_access, True),
 }
 """What is sent, how it is read back, and what it must read."""
 
 
 def _level(operation: Operation, step: Step) -> None:
-    command, read, wanted = _LEVEL[StepKind(step.kind)]
+    command, read, wanted = _level_of(operation, step)
     if not step.times_sent and _is_held_by_others(operation):
         _done(step, note="Left as it is: somebody else holds the server too")
         return
@@ -249,6 +269,18 @@ def _level(operation: Operation, step: Step) -> None:
         step.note = unsure.text[:500]
         step.save(update_fields=["note"])
     raise _Wait(LOOK_AGAIN_SECONDS)
+
+
+def _level_of(operation: Operation, step: Step) -> tuple[Command, Callable[[int], Any], object]:
+    if step.kind != StepKind.SET_RDNS:
+        return _LEVEL[StepKind(step.kind)]
+    address = str(operation.parameters["address"])
+
+    def read_name(server_id: int) -> str | None:
+        names = door.read_rdns(server_id)
+        return None if names is None else names.get(address, "")
+
+    return Command.SET_RDNS, read_name, operation.parameters["name"]
 
 
 def _repeated_until(operation: Operation, step: Step) -> datetime:
@@ -310,7 +342,8 @@ def _send(operation: Operation, step: Step, command: Command) -> Ticket:
             _mark(step)
 
     try:
-        return door.send(operation.server_id, command, mark_sent=mark_sent, reason=operation.reason)
+        arguments = {"reason": operation.reason, **operation.parameters}
+        return door.send(operation.server_id, command, mark_sent=mark_sent, arguments=arguments)
     except NotSent as refusal:
         # Proven not to have acted: the step is as it was, and may be sent again.
         step.state, step.sent_at, step.times_sent = before
@@ -358,10 +391,12 @@ def _guard_again(operation: Operation, step: Step) -> None:
 
 
 def _may_still(operation: Operation) -> bool:
-    """Rights that were taken away since count as taken away. The system itself has no sign-in."""
-    if operation.actor_user_id is None:
+    """Rights that were taken away since count as taken away, a person's and an organisation's own."""
+    if operation.actor_kind == ActorKind.SYSTEM:
         return True
-    actor = actor_of_user_id(operation.actor_user_id)
+    actor: Actor | None = house_of(operation.actor_organisation_id or 0, "")
+    if operation.actor_user_id is not None:
+        actor = actor_of_user_id(operation.actor_user_id)
     return actor is not None and may(actor, NEEDS[OperationKind(operation.kind)][0], operation.server)
 
 
@@ -388,13 +423,23 @@ def _await_on(operation: Operation, step: Step) -> None:
     if state in {PowerState.OFF, PowerState.RESTARTING} and not step.found:
         step.found = True
         step.save(update_fields=["found"])
-    if state is PowerState.ON and (step.found or timezone.now() > step.sent_at + EARLIEST_ON):
+    late_enough = timezone.now() > step.sent_at + EARLIEST_ON
+    if state is PowerState.ON and (step.found or late_enough):
         store_power(operation.server_id, state)
         _done(step, note="Seen away, then on again" if step.found else "Power reads on; it was not seen away")
+        return
+    if state is PowerState.UNKNOWN and _never_says(operation, step) and late_enough:
+        operation.not_confirmable = True
+        _done(step, note="Sent, and not confirmable: the provider does not say whether the machine is on")
         return
     if late:
         raise Unsure("not_back", NOT_SEEN)
     raise _Wait(LOOK_AGAIN_SECONDS)
+
+
+def _never_says(operation: Operation, step: Step) -> bool:
+    """Neither before this nor since has the machine's power been read: its upstream reboots and says no more."""
+    return not step.found and operation.server.power_state in {"", PowerState.UNKNOWN}
 
 
 def _read_addresses(operation: Operation, step: Step) -> None:
@@ -452,6 +497,7 @@ def _effects(steps: list[Step]) -> list[dict[str, object]]:
         StepKind.UPSTREAM_SUSPEND: "upstream",
         StepKind.POWER_OFF: "power",
         StepKind.WITHDRAW_POWER: "power_withdrawn",
+        StepKind.PERMISSION_OFF: "permission",
     }
     return [
         {"way": ways[StepKind(step.kind)], "was": bool(step.found)}
@@ -464,14 +510,22 @@ def _store_seen(operation: Operation, steps: list[Step]) -> None:
     """What a read-back saw is the newest reading there is: pages show it at once."""
     powers = {StepKind.POWER_ON: PowerState.ON, StepKind.POWER_OFF: PowerState.OFF}
     ports = {StepKind.PORT_ON: True, StepKind.PORT_OFF: False}
+    rescues = {StepKind.RESCUE_START: True, StepKind.RESCUE_STOP: False}
+    permissions = {StepKind.PERMISSION_ON: True, StepKind.PERMISSION_OFF: False}
     for step in steps:
         kind = StepKind(step.kind)
+        if kind in rescues:
+            store_rescue(operation.server_id, rescues[kind])
         if step.found is None:
             continue
         if kind in powers:
             store_power(operation.server_id, powers[kind])
         elif kind in ports:
             store_port(operation.server_id, ports[kind])
+        elif kind in permissions:
+            store_access(operation.server_id, permissions[kind])
+        elif kind is StepKind.SET_RDNS:
+            store_rdns(operation.server_id, {operation.parameters["address"]: operation.parameters["name"]})
 
 
 @transaction.atomic

@@ -68,6 +68,7 @@ INSTALLED_APPS = [
     "doublehop.jobs",
     "doublehop.journal",
     "doublehop.organisations",
+    "doublehop.notices",
     "doublehop.fleet",
     "doublehop.bandwidth",
     "doublehop.services",

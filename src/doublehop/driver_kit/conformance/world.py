@@ -77,7 +77,10 @@ class Machine:
     password: str = field(default="", repr=False)
     if_name: str = ""
     parts: frozenset[str] = frozenset(SERVER_PARTS)
-    rdns: str = ""
+    rdns: dict[str, str] = field(default_factory=dict)
+    """By address."""
+    permitted: bool = True
+    rescue: bool = False
     health: str = "ok"
     power: PowerState = PowerState.ON
     port_enabled: bool = True

@@ -62,7 +62,9 @@ class MemoryInventory:
     def list(self) -> tuple[ListedServer, ...]:
         self._world.call("inventory.list", "", self._password)
         return tuple(
-            ListedServer(m.external_id, m.label, m.hostname, m.address, identifiers_of(m))
+            ListedServer(
+                m.external_id, m.label, m.hostname, m.address, identifiers_of(m), withheld=not m.permitted
+            )
             for m in list(self._world.machines.values())
         )
 

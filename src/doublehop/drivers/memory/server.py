@@ -2,10 +2,12 @@
 
 import json
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 
 from doublehop.driver_kit.conformance.world import Fault, Machine, World, speak_after
 from doublehop.driver_kit.contract import (
     SERVER_PARTS,
+    Access,
     Addresses,
     Credentials,
     Health,
@@ -15,11 +17,16 @@ from doublehop.driver_kit.contract import (
     PortControl,
     Power,
     PowerState,
+    PowerSwitch,
+    Rescue,
+    ReverseDns,
     ServerAddress,
     Suspension,
     Ticket,
     TicketState,
     TicketStatus,
+    Traffic,
+    TrafficTotal,
 )
 from doublehop.driver_kit.errors import BadAnswer
 from doublehop.driver_kit.secret import Secret
@@ -104,8 +111,13 @@ class MemoryPort(_Reach):
 class MemoryAddresses(_Reach):
     def list(self) -> tuple[ServerAddress, ...]:
         machine, _ = self.look("addresses.list")
-        first = (ServerAddress(machine.address, primary=True, rdns=machine.rdns),) if machine.address else ()
-        return (*first, *(ServerAddress(address) for address in machine.addresses))
+        names = machine.rdns
+        first = (
+            (ServerAddress(machine.address, primary=True, rdns=names.get(machine.address, "")),)
+            if machine.address
+            else ()
+        )
+        return (*first, *(ServerAddress(one, rdns=names.get(one, "")) for one in machine.addresses))
 
 
 class MemoryCredentials(_Reach):
@@ -137,6 +149,91 @@ class MemorySuspension(_Reach):
         return _ticket(suspended=reason is not None)
 
 
+class MemoryAccess(_Reach):
+    def is_permitted(self) -> bool:
+        return self.look("access.is_permitted")[0].permitted
+
+    def set_permitted(self, permitted: bool) -> Ticket:
+        def change(machine: Machine) -> None:
+            machine.permitted = permitted
+
+        self.act("access.set_permitted", "yes" if permitted else "no", change)
+        return _ticket(permitted=permitted)
+
+    def follow_up(self, ticket: Ticket) -> TicketStatus:
+        machine, _ = self.look("access.follow_up")
+        done = machine.permitted == _read(ticket).get("permitted")
+        return TicketStatus(TicketState.DONE if done else TicketState.PENDING)
+
+
+class MemoryReverseDns(_Reach):
+    def read(self) -> dict[str, str]:
+        return dict(self.look("rdns.read")[0].rdns)
+
+    def set(self, address: str, name: str) -> Ticket:
+        def change(machine: Machine) -> None:
+            machine.rdns = {known: text for known, text in machine.rdns.items() if known != address}
+            if name:
+                machine.rdns[address] = name
+
+        self.act("rdns.set", f"{address}={name}", change)
+        return _ticket(address=address, name=name)
+
+    def follow_up(self, ticket: Ticket) -> TicketStatus:
+        machine, _ = self.look("rdns.follow_up")
+        wanted = _read(ticket)
+        done = machine.rdns.get(str(wanted.get("address")), "") == wanted.get("name")
+        return TicketStatus(TicketState.DONE if done else TicketState.PENDING)
+
+
+class MemoryRescue(_Reach):
+    def is_active(self) -> bool:
+        return self.look("rescue.is_active")[0].rescue
+
+    def start(self) -> Ticket:
+        return self._set("rescue.start", True)
+
+    def stop(self) -> Ticket:
+        return self._set("rescue.stop", False)
+
+    def follow_up(self, ticket: Ticket) -> TicketStatus:
+        machine, _ = self.look("rescue.follow_up")
+        done = machine.rescue == _read(ticket).get("rescue")
+        return TicketStatus(TicketState.DONE if done else TicketState.PENDING)
+
+    def _set(self, name: str, active: bool) -> Ticket:
+        def change(machine: Machine) -> None:
+            machine.rescue = active
+            machine.boots += 1
+
+        self.act(name, "", change)
+        return _ticket(rescue=active)
+
+
+class MemoryTraffic(_Reach):
+    """Whole UTC days at the machine's own rates."""
+
+    source = "memory"
+    unit = "octets"
+
+    def read(self, start: datetime, end: datetime) -> list[TrafficTotal]:
+        machine, _ = self.look("traffic.read")
+        day = start.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+        found = []
+        while day + timedelta(days=1) <= end:
+            following = day + timedelta(days=1)
+            found.append(
+                TrafficTotal(
+                    day,
+                    following,
+                    machine.out_octets_per_second * 86400,
+                    machine.in_octets_per_second * 86400,
+                )
+            )
+            day = following
+        return found
+
+
 class MemoryServer:
     """A part is there when the machine has it; an unknown machine shows all, and each of them raises NotFound."""
 
@@ -147,6 +244,7 @@ class MemoryServer:
         arguments = (place, external_id, password)
         parts = known.parts if known else frozenset(SERVER_PARTS)
         self.power: Power | None = MemoryPower(*arguments) if "power" in parts else None
+        self.power_switch: PowerSwitch | None = MemoryPower(*arguments) if "power_switch" in parts else None
         self.health: HealthReading | None = MemoryHealth(*arguments) if "health" in parts else None
         self.port: PortControl | None = MemoryPort(*arguments) if "port" in parts else None
         self.addresses: Addresses | None = MemoryAddresses(*arguments) if "addresses" in parts else None
@@ -154,6 +252,10 @@ class MemoryServer:
             MemoryCredentials(*arguments) if "credentials" in parts else None
         )
         self.suspension: Suspension | None = MemorySuspension(*arguments) if "suspension" in parts else None
+        self.access: Access | None = MemoryAccess(*arguments) if "access" in parts else None
+        self.rdns: ReverseDns | None = MemoryReverseDns(*arguments) if "rdns" in parts else None
+        self.rescue: Rescue | None = MemoryRescue(*arguments) if "rescue" in parts else None
+        self.traffic: Traffic | None = MemoryTraffic(*arguments) if "traffic" in parts else None
 
     def identify(self) -> tuple[Identifier, ...]:
         machine, fault = self._reach.look("identify")

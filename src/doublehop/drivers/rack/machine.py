@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from doublehop.driver_kit.budget import meter_for
 from doublehop.driver_kit.contract import (
+    Access,
     Addresses,
     Budget,
     Credentials,
@@ -17,13 +18,17 @@ from doublehop.driver_kit.contract import (
     PortControl,
     Power,
     PowerState,
+    PowerSwitch,
     Proof,
+    Rescue,
+    ReverseDns,
     ServerAddress,
     SettingField,
     Suspension,
     Ticket,
     TicketState,
     TicketStatus,
+    Traffic,
     Values,
 )
 from doublehop.driver_kit.contract import FieldKind as Kind
@@ -197,7 +202,9 @@ class RackServer:
         self._bmc = Bmc(client, text_of(record, "bmc_system")) if client else None
         if_name = text_of(record, "switch_port")
         may_switch = switch is not None and switch.may_write and bool(if_name)
-        self.power: Power | None = RackPower(self._bmc) if self._bmc else None
+        power = RackPower(self._bmc) if self._bmc else None
+        self.power: Power | None = power
+        self.power_switch: PowerSwitch | None = power
         self.health: HealthReading | None = RackHealth(self._bmc) if self._bmc else None
         self.port: PortControl | None = RackPort(switch, if_name) if switch and may_switch else None
         self.addresses: Addresses | None = RackAddresses(record)
@@ -205,6 +212,10 @@ class RackServer:
             RackCredentials(record) if text_of(record, "login_username") else None
         )
         self.suspension: Suspension | None = None
+        self.access: Access | None = None
+        self.rdns: ReverseDns | None = None
+        self.rescue: Rescue | None = None
+        self.traffic: Traffic | None = None
 
     def identify(self) -> tuple[Identifier, ...]:
         return (*(self._bmc.identify() if self._bmc else ()), *self._listed.identifiers)
@@ -214,11 +225,16 @@ class UnknownMachine:
     """A machine without a record: nobody knows it, so it has no part."""
 
     power: Power | None = None
+    power_switch: PowerSwitch | None = None
     health: HealthReading | None = None
     port: PortControl | None = None
     addresses: Addresses | None = None
     credentials: Credentials | None = None
     suspension: Suspension | None = None
+    access: Access | None = None
+    rdns: ReverseDns | None = None
+    rescue: Rescue | None = None
+    traffic: Traffic | None = None
 
     def __init__(self, external_id: str) -> None:
         self.external_id = external_id

@@ -15,9 +15,20 @@ from doublehop.driver_kit.contract import (
     Proof,
     ServerAddress,
 )
+from doublehop.driver_kit.secret import Secret
 from doublehop.fleet.models import Address, IdentifierRow, Port, Server, Upstream
+from doublehop.organisations import record, vault
+from doublehop.organisations.actor import SYSTEM
 
-LISTED_FIELDS = ("label", "hostname", "primary_address", "capabilities", "listed_at", "missing_since")
+LISTED_FIELDS = (
+    "label",
+    "hostname",
+    "primary_address",
+    "capabilities",
+    "listed_at",
+    "missing_since",
+    "withheld_since",
+)
 
 
 @dataclass(frozen=True)
@@ -27,6 +38,9 @@ class Reading:
     power: PowerState | None = None
     health: Health | None = None
     username: str | None = None
+    password: Secret | None = None
+    """The machine's own; an empty one says that the upstream does not hand it out."""
+    rescue_active: bool | None = None
     addresses: Sequence[ServerAddress] | None = None
     port_enabled: bool | None = None
     identifiers: Sequence[Identifier] | None = None
@@ -58,9 +72,27 @@ def store_test(upstream_id: int, report: ConnectionReport) -> None:
         tested_at=timezone.now(),
         test_report=[[what, fine, seen[:300]] for what, fine, seen in report.lines],
         test_fingerprint=report.fingerprint,
+        learned=dict(report.learned),
     )
     if report.fine:
         note_success(upstream_id)
+        _arm_as_asked(upstream_id)
+
+
+def _arm_as_asked(upstream_id: int) -> None:
+    """Staff asked for it with the settings: armed by the first test in which everything is fine."""
+    row = Upstream.objects.select_for_update().get(pk=upstream_id)
+    if row.arm_when_fine and not row.armed:
+        row.armed = True
+        row.save(update_fields=["armed"])
+        record.write(
+            SYSTEM,
+            "upstream.armed",
+            ("upstream", row.pk),
+            target_label=row.name,
+            sentence="as asked for with its settings: the test found everything fine",
+            also=[row.organisation_id],
+        )
 
 
 @transaction.atomic
@@ -100,6 +132,7 @@ def _take_over(row: Server, line: InventoryLine) -> None:
     row.hostname = line.listed.hostname[:253]
     row.primary_address = line.listed.primary_address[:64]
     row.capabilities = list(line.capabilities)
+    row.withheld_since = (row.withheld_since or timezone.now()) if line.listed.withheld else None
 
 
 def _wire(row: Server, if_name: str | None) -> None:
@@ -132,6 +165,10 @@ def store_reading(server_id: int, reading: Reading) -> None:
         row.health, row.health_read_at = reading.health.value, now
     if reading.username is not None:
         row.username, row.username_read_at = reading.username[:64], now
+    if reading.password is not None:
+        row.sealed_login = vault.seal({"password": reading.password}, row="login") if reading.password else ""
+    if reading.rescue_active is not None:
+        row.rescue_active, row.rescue_read_at = reading.rescue_active, now
     if reading.port_enabled is not None:
         row.port_enabled, row.port_read_at = reading.port_enabled, now
     if reading.addresses is not None:
@@ -151,6 +188,25 @@ def store_power(server_id: int, state: PowerState) -> None:
 def store_port(server_id: int, enabled: bool) -> None:
     """Likewise, of the switch port."""
     Server.objects.filter(pk=server_id).update(port_enabled=enabled, port_read_at=timezone.now())
+
+
+def store_access(server_id: int, permitted: bool) -> None:
+    """Likewise, of the permission of the login that works for us."""
+    rows = Server.objects.filter(pk=server_id)
+    if permitted:
+        rows.update(withheld_since=None)
+    else:
+        rows.filter(withheld_since__isnull=True).update(withheld_since=timezone.now())
+
+
+def store_rdns(server_id: int, names: Mapping[str, str]) -> None:
+    """Likewise, of the names of some of its addresses."""
+    for address, name in names.items():
+        Address.objects.filter(server_id=server_id, address=address).update(rdns=name[:253])
+
+
+def store_rescue(server_id: int, active: bool) -> None:
+    Server.objects.filter(pk=server_id).update(rescue_active=active, rescue_read_at=timezone.now())
 
 
 @transaction.atomic

@@ -10,7 +10,7 @@ from django.utils.text import slugify
 
 from doublehop.driver_kit import registry
 from doublehop.driver_kit.contract import Identifier, Proof
-from doublehop.fleet import identity, vault
+from doublehop.fleet import identity
 from doublehop.fleet.actions.upstreams import (
     ask_sync,
     lane_of,
@@ -23,7 +23,7 @@ from doublehop.fleet.actions.upstreams import (
 from doublehop.fleet.models import Server
 from doublehop.fleet.permissions import Right, require, visible_to
 from doublehop.jobs.actions import ring
-from doublehop.organisations import record
+from doublehop.organisations import record, vault
 from doublehop.organisations.actor import Actor
 from doublehop.organisations.refusals import BadInput, NotHere, NotOffered, WrongState
 
@@ -189,6 +189,8 @@ def record_identity(actor: Actor, server_id: int) -> Server:
         )
     if row.missing_since is not None:
         raise WrongState(f"{row.label} is not listed any more.", code="missing")
+    if row.withheld_since is not None:
+        raise WrongState(f"The permission on {row.label} is withheld at the provider.", code="withheld")
     provable = any(proof is Proof.STRONG for _, proof in registry.load(row.upstream.driver).proves)
     if provable and not any(proof == Proof.STRONG for _, _, proof in row.identifiers):
         raise WrongState(f"{row.label} has not been read yet. Refresh it, then attach it.", code="not_read")

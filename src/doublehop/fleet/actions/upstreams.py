@@ -8,10 +8,9 @@ from django.utils import timezone
 from doublehop.driver_kit import forms, registry
 from doublehop.driver_kit.contract import Driver, FieldKind, SettingField, Values
 from doublehop.driver_kit.secret import Secret
-from doublehop.fleet import vault
 from doublehop.fleet.models import Server, Upstream
 from doublehop.jobs.actions import ring
-from doublehop.organisations import record, texts
+from doublehop.organisations import record, texts, vault
 from doublehop.organisations.actor import SYSTEM, Actor, Duty
 from doublehop.organisations.refusals import BadInput, NotAllowed, NotHere, NotOffered, WrongState
 

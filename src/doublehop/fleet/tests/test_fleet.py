@@ -8,12 +8,13 @@ from tests.stage import a_stage, run_jobs
 from doublehop.driver_kit.conformance.world import PASSWORD, Fault
 from doublehop.driver_kit.contract import Identifier, ListedServer, Proof
 from doublehop.driver_kit.secret import Secret
-from doublehop.fleet import actions, identity, vault
+from doublehop.fleet import actions, identity
 from doublehop.fleet.actions.readings import InventoryLine
 from doublehop.fleet.actions.upstreams import BadSettings
 from doublehop.fleet.models import Server, Upstream
 from doublehop.fleet.queries import drivers_offered, free_servers, servers_visible_to, upstreams_visible_to
 from doublehop.fleet.work import refresh_watched
+from doublehop.organisations import vault
 from doublehop.organisations.refusals import NotAllowed, NotHere, WrongState
 
 

@@ -21,9 +21,10 @@ WAY_WORDS: dict[str, str] = {
     "port": "Network port off: the network is gone, the machine stays on",
     "upstream": "The provider's own suspension",
     "power": "Power off, and power on is refused",
+    "permission": "Our permission at the provider taken away: the machine stays online",
     "notify": "Only marked as suspended: the machine stays online",
 }
-_PLACES = ("first", "second", "third", "fourth")
+_PLACES = ("first", "second", "third", "fourth", "fifth")
 
 
 @require_http_methods(["GET", "POST"])

@@ -13,8 +13,9 @@ from doublehop.organisations.actor import Actor, Duty
 from doublehop.organisations.refusals import BadInput, NotAllowed, NotHere
 from doublehop.services.models import Product, ProductGroup, SuspendPolicy
 
-WAYS = ("port", "upstream", "power", "notify")
-"""How a service can be taken away: network port off, the provider's own suspension, power off, or only told."""
+WAYS = ("port", "upstream", "power", "permission", "notify")
+"""How a service can be taken away: network port off, the provider's own suspension, power off, our permission at the
+provider withdrawn (the machine stays online), or only told."""
 CURRENCIES = ("EUR", "USD", "GBP", "CHF", "PLN", "CZK", "SEK", "DKK", "NOK", "CAD", "AUD")
 
 

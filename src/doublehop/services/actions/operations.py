@@ -4,8 +4,8 @@ import hashlib
 import json
 import re
 import secrets
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from django.db import IntegrityError, transaction
@@ -37,31 +37,40 @@ __all__ = ["AlreadyOpen", "cancel", "request", "settle"]
 
 REFERENCE_SIGNS = "23456789ABCDEFGHJKMNPQRSTVWXYZ"
 KEY_REUSED = "This key was used for something else."
-DEFAULT_WAYS = ("port", "upstream", "power", "notify")
+DEFAULT_WAYS = ("port", "upstream", "power", "permission", "notify")
 
 _STEPS: dict[OperationKind, tuple[StepKind, ...]] = {
     OperationKind.REBOOT: (StepKind.RESET, StepKind.AWAIT_ON),
     OperationKind.POWER_ON: (StepKind.POWER_ON,),
     OperationKind.POWER_OFF: (StepKind.POWER_OFF,),
     OperationKind.REFRESH_ADDRESSES: (StepKind.READ_ADDRESSES,),
+    OperationKind.SET_RDNS: (StepKind.SET_RDNS,),
+    OperationKind.RESCUE_START: (StepKind.RESCUE_START,),
+    OperationKind.RESCUE_STOP: (StepKind.RESCUE_STOP,),
     OperationKind.UNSUSPEND: (),  # known when it is claimed: it undoes what was done until then
 }
 _WAY_STEPS: dict[str, tuple[StepKind, ...]] = {
     "port": (StepKind.PORT_OFF,),
     "upstream": (StepKind.UPSTREAM_SUSPEND,),
     "power": (StepKind.WITHDRAW_POWER, StepKind.POWER_OFF),
+    "permission": (StepKind.PERMISSION_OFF,),
     "notify": (),
 }
-_WAY_PART = {"port": "port", "upstream": "suspension", "power": "power"}
+_WAY_PART = {"port": "port", "upstream": "suspension", "power": "power_switch", "permission": "access"}
 
 SEND_WITHIN = {
     OperationKind.REBOOT: timedelta(minutes=2),
     OperationKind.POWER_ON: timedelta(minutes=5),
     OperationKind.POWER_OFF: timedelta(minutes=5),
+    OperationKind.RESCUE_START: timedelta(minutes=2),
+    OperationKind.RESCUE_STOP: timedelta(minutes=2),
 }
 SETTLE_WITHIN = {
     OperationKind.REBOOT: timedelta(minutes=10),
     OperationKind.REFRESH_ADDRESSES: timedelta(minutes=2),
+    OperationKind.SET_RDNS: timedelta(minutes=10),
+    OperationKind.RESCUE_START: timedelta(minutes=15),
+    OperationKind.RESCUE_STOP: timedelta(minutes=15),
 }
 LEVEL_WITHIN = timedelta(hours=1)
 """How long a level step is repeated before a person is told."""
@@ -78,10 +87,12 @@ class _Asked:
     reason: str
     client_text: str
     cause: str
+    parameters: Mapping[str, str]
 
     @property
     def digest(self) -> str:
-        return hashlib.sha256(json.dumps(self.__dict__, sort_keys=True).encode()).hexdigest()
+        body = {**self.__dict__, "parameters": dict(self.parameters)}
+        return hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()
 
 
 @transaction.atomic
@@ -97,13 +108,15 @@ def request(
     reason: str = "",
     client_text: str = "",
     cause: str = "billing",
+    parameters: Mapping[str, str] | None = None,
 ) -> Operation:
     """Stores what is to be done and answers at once. The same key and body answer with the same operation.
 
-    Give ``service_id``, or, for staff, ``server_id``. ``reason`` is for the journal, ``client_text`` (suspend) is what
+    Give ``service_id``, or, for staff and Tandem users, ``server_id``. ``parameters`` of SET_RDNS: "address", one of the
+    server's own, and "name", empty to remove the entry. ``reason`` is for the journal, ``client_text`` (suspend) is what
     the client reads. Raises a Refusal; AlreadyOpen carries the operation that is in the way.
     """
-    caller = caller or f"user:{actor.user_id}"
+    caller = caller or caller_of(actor)
     asked = _Asked(
         kind,
         service_id,
@@ -112,6 +125,7 @@ def request(
         texts.remark(reason, field="reason"),
         texts.remark(client_text, field="client_text"),
         cause,
+        parameters or {},
     )
     if not re.fullmatch(r"[ -~]{1,120}", idempotency_key):
         raise BadInput("The request carries no key that can be used.", field="key")
@@ -126,6 +140,8 @@ def request(
     refusal = why_not(actor, kind, server, service, reason=reason)
     if refusal is not None:
         raise refusal
+    if kind is OperationKind.SET_RDNS:
+        asked = replace(asked, parameters=rdns_entry(server, asked.parameters))
     operation = _store(actor, asked, service, server, caller, idempotency_key)
     if kind is OperationKind.SUSPEND:
         hold = place_hold(
@@ -143,6 +159,25 @@ def request(
     write_line(actor, f"operation.{kind}.asked", operation, result="asked")
     ring_worker(server, urgent=kind in {OperationKind.SUSPEND, OperationKind.UNSUSPEND})
     return operation
+
+
+def caller_of(actor: Actor) -> str:
+    """Whose keys are told apart: a person's, or an organisation's own programs'."""
+    return f"user:{actor.user_id}" if actor.user_id is not None else f"{actor.kind}:{actor.organisation_id}"
+
+
+def rdns_entry(server: Server, given: Mapping[str, str]) -> dict[str, str]:
+    """{"address", "name"} with the address as the server has it and a name without final dot. Raises BadInput."""
+    address, name = given.get("address", "").strip(), given.get("name", "").strip().lower().removesuffix(".")
+    if not server.addresses.filter(address=address).exists():
+        raise BadInput("This is not an address of the server.", field="address")
+    labels = name.split(".")
+    legal = all(
+        0 < len(label) <= 63 and label.replace("-", "").replace("_", "").isalnum() for label in labels
+    )
+    if name and (len(name) > 253 or not name.isascii() or not legal or len(labels) < 2):
+        raise BadInput("Write a host name such as mail.example.org.", field="name")
+    return {"address": address, "name": name}
 
 
 def _earlier(caller: str, key: str, asked: _Asked) -> Operation | None:
@@ -289,7 +324,7 @@ def _target(actor: Actor, service_id: int | None, server_id: int | None) -> tupl
         raise NotHere
     if not servers_visible_to(actor).filter(pk=server_id).exists():
         raise NotHere
-    if service is None and actor.is_staff:
+    if service is None and not actor.is_client:
         service = rows.filter(server_id=server_id).first()
         if service is not None and service.organisation_id != actor.organisation_id:
             service = None
@@ -307,6 +342,7 @@ def _store(
     operation = Operation(
         kind=kind,
         graceful=asked.graceful,
+        parameters=dict(asked.parameters),
         organisation_id=service.organisation_id if service else actor.organisation_id,
         server=server,
         service=service,
@@ -368,8 +404,11 @@ def _call_off_power(actor: Actor, server: Server) -> None:
 
 def _locked(actor: Actor, reference: str) -> Operation:
     rows = Operation.objects.select_for_update(of=("self",)).select_related("server__upstream")
-    if actor.client_id is not None:
-        rows = rows.filter(client_id=actor.client_id, actor_user_id=actor.user_id)
+    if actor.is_white_label:
+        mine = (
+            {"client_id": actor.client_id} if actor.is_client else {"organisation_id": actor.organisation_id}
+        )
+        rows = rows.filter(actor_user_id=actor.user_id, **mine)
     elif not actor.is_system:
         rows = rows.filter(organisation_id=actor.organisation_id)
     operation = rows.filter(reference=texts.searched(reference).upper()).first()

@@ -4,8 +4,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from django.db.models import Q, QuerySet
+from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.utils import timezone
 
+from doublehop.fleet.models import Permission
+from doublehop.fleet.permissions import open_at
 from doublehop.organisations.actor import Actor
 from doublehop.organisations.refusals import NotHere
 from doublehop.organisations.texts import searched
@@ -21,12 +24,25 @@ def operations_visible_to(actor: Actor) -> QuerySet[Operation]:
         return rows
     if actor.client_id is not None:
         return rows.filter(client_id=actor.client_id)
+    if actor.is_tandem:
+        return rows.filter(_while_permitted(actor), organisation_id=actor.organisation_id)
     if not actor.is_staff:
         return rows.none()
     ours = Q(organisation_id=actor.organisation_id) | Q(
         server__upstream__organisation_id=actor.organisation_id
     )
     return rows.filter(ours)
+
+
+def _while_permitted(actor: Actor) -> Exists:
+    """What was done before a Tandem user had the machine, or after, is not theirs to read."""
+    mine = Permission.objects.filter(
+        open_at(timezone.now()),
+        tandem_user_id=actor.tandem_user_id,
+        server_id=OuterRef("server_id"),
+        since__lte=OuterRef("asked_at"),
+    )
+    return Exists(mine)
 
 
 def operation(actor: Actor, reference: str) -> Operation:

@@ -14,6 +14,7 @@ EFFECT = {
     "port": ("Network port off", "network gone, machine stays on"),
     "upstream": ("Suspended at the provider", "as the provider does it"),
     "power": ("Power off", "the machine stops; power on is refused"),
+    "permission": ("Permission taken away", "the machine stays online"),
     "notify": ("Marked as suspended only", "the machine stays online"),
 }
 _EFFECT_OF_KIND = {
@@ -22,6 +23,8 @@ _EFFECT_OF_KIND = {
     OperationKind.POWER_OFF: ("Power off", "the machine stops"),
     OperationKind.UNSUSPEND: ("What was taken away comes back", "only this suspension is lifted"),
     OperationKind.REFRESH_ADDRESSES: ("Addresses are read again", "nothing is changed"),
+    OperationKind.RESCUE_START: ("Rescue system", "the machine restarts into it"),
+    OperationKind.RESCUE_STOP: ("Installed system", "the machine restarts into it"),
 }
 MOST_AT_ONCE = 200
 BIGGEST_ID = 2**63

@@ -345,11 +345,11 @@ class TestPower:
     def test_addresses_of_a_machine_that_cannot_tell_them_any_more_stay(self, house):
         operation = ask(house.cast.rosa, OperationKind.REFRESH_ADDRESSES, house.service)
         known = Address.objects.filter(server=house.web).count()
-        house.stage.place.machines["web"].parts = frozenset({"power"})
+        house.stage.place.machines["web"].parts = frozenset({"power", "power_switch"})
         run_all_jobs()
         assert fresh(operation).failure_code == "not_offered"
         assert Address.objects.filter(server=house.web).count() == known > 0
-        Server.objects.filter(pk=house.web.pk).update(capabilities=["power"])
+        Server.objects.filter(pk=house.web.pk).update(capabilities=["power", "power_switch"])
         with pytest.raises(NotOffered):
             ask(house.cast.rosa, OperationKind.REFRESH_ADDRESSES, house.service)
         assert Entry.objects.filter(verb="operation.refresh_addresses.failed").count() == 1

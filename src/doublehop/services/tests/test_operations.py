@@ -182,7 +182,7 @@ class TestSuspend:
         assert house.stage.place.machines["web"].port_enabled is False
 
     def test_without_a_port_the_power_goes_and_power_on_is_refused(self, house):
-        (bare,) = house.stage.machines("bare", parts=frozenset({"power", "addresses"}))
+        (bare,) = house.stage.machines("bare", parts=frozenset({"power", "power_switch", "addresses"}))
         allocate(house.cast.ines, bare.pk, house.cast.alder.pk)
         actions.detach(house.cast.rosa, house.service.pk)
         service = actions.attach(house.cast.rosa, house.service.pk, bare.pk)
