@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.utils import timezone
 
 from doublehop.driver_kit import registry
 from doublehop.driver_kit.contract import SettingField
@@ -19,11 +20,16 @@ from doublehop.fleet.models import (
     ServerGroup,
     Upstream,
 )
+from doublehop.fleet.permissions import open_at
 from doublehop.fleet.permissions import visible_to as servers_visible_to
 from doublehop.organisations.actor import Actor
+from doublehop.organisations.queries import tandem_user, tandem_users_visible_to
 from doublehop.organisations.refusals import NotHere
 
 __all__ = ["servers_visible_to"]
+
+
+BIGGEST_ID = 2**63
 
 
 @dataclass(frozen=True)
@@ -84,6 +90,42 @@ def sellable_servers(actor: Actor) -> QuerySet[Server]:
     return mine.filter(Q(upstream__organisation_id=actor.organisation_id) | Exists(received)).exclude(
         Exists(passed_on)
     )
+
+
+def held_servers(actor: Actor) -> QuerySet[Server]:
+    """What the actor's organisation may give its Tandem users: its own and received servers, not passed on, not gone."""
+    return sellable_servers(actor).filter(missing_since__isnull=True)
+
+
+def tandem_permissions(actor: Actor, tandem_user_id: int) -> QuerySet[Permission]:
+    """What a Tandem user of the actor's organisation may do now, by server."""
+    rows = Permission.objects.filter(
+        open_at(timezone.now()), tandem_user_id=tandem_user(actor, tandem_user_id).pk
+    )
+    return rows.select_related("server").order_by("server__label", "server_id")
+
+
+def tandem_servers(actor: Actor, tandem_user_id: int) -> QuerySet[Server]:
+    rows = tandem_permissions(actor, tandem_user_id).order_by().values("server_id")
+    return servers_visible_to(actor).filter(pk__in=rows)
+
+
+def servers_of_tandem_users(actor: Actor) -> dict[int, list[int]]:
+    """Server ids by Tandem user id, for all of the actor's organisation at once."""
+    found: dict[int, list[int]] = {}
+    rows = Permission.objects.filter(
+        open_at(timezone.now()), tandem_user__in=tandem_users_visible_to(actor).order_by().values("pk")
+    )
+    for tandem_user_id, server_id in rows.order_by("server_id").values_list("tandem_user_id", "server_id"):
+        if tandem_user_id is not None:
+            found.setdefault(tandem_user_id, []).append(server_id)
+    return found
+
+
+def permissible_servers(actor: Actor, tandem_user_id: int) -> QuerySet[Server]:
+    """What *Add Server Permissions* offers: held, and not permitted to this Tandem user yet."""
+    present = tandem_permissions(actor, tandem_user_id).order_by().values("server_id")
+    return held_servers(actor).exclude(pk__in=present).order_by("label", "pk")
 
 
 def free_servers(actor: Actor) -> QuerySet[Server]:

@@ -8,6 +8,7 @@ from doublehop.organisations.models import (
     Brand,
     Client,
     ClientPerson,
+    LeapAccount,
     Organisation,
     Staff,
     TandemUser,
@@ -122,6 +123,38 @@ def staff_visible_to(actor: Actor) -> QuerySet[Staff]:
         .select_related("user")
         .order_by("user__name")
     )
+
+
+def leap_account_of(actor: Actor) -> LeapAccount | None:
+    """The machine identity of the actor's own organisation, without its secrets. For staff."""
+    if not actor.is_staff:
+        return None
+    return LeapAccount.objects.filter(organisation_id=actor.organisation_id).first()
+
+
+def tandem_users_visible_to(actor: Actor) -> QuerySet[TandemUser]:
+    """Those of the actor's own organisation that have not ended; a Tandem user sees itself."""
+    rows = (
+        TandemUser.objects.filter(ended_at__isnull=True).select_related("user").order_by("user__name", "pk")
+    )
+    if actor.is_system:
+        return rows
+    rows = rows.filter(organisation_id=actor.organisation_id)
+    if actor.is_tandem:
+        return rows.filter(pk=actor.tandem_user_id or 0)
+    return rows if actor.is_staff else rows.none()
+
+
+def tandem_user(actor: Actor, tandem_user_id: int) -> TandemUser:
+    row = tandem_users_visible_to(actor).filter(pk=tandem_user_id).first()
+    if row is None:
+        raise NotHere
+    return row
+
+
+def provider_of(actor: Actor) -> Organisation | None:
+    """The organisation directly above the actor's own; None for the root. For staff."""
+    return organisation_of(actor).parent if actor.is_staff else None
 
 
 def brand_of(actor: Actor) -> Brand:

@@ -9,7 +9,7 @@ from django.utils import timezone
 from django.utils.text import slugify
 
 from doublehop.driver_kit import registry
-from doublehop.driver_kit.contract import Identifier, Proof
+from doublehop.driver_kit.contract import Identifier, Login, Proof
 from doublehop.fleet import identity
 from doublehop.fleet.actions.upstreams import (
     ask_sync,
@@ -198,6 +198,21 @@ def record_identity(actor: Actor, server_id: int) -> Server:
     row.recorded_identity = identity.record(row.external_id, row.primary_address, seen)
     row.save(update_fields=["recorded_identity"])
     return row
+
+
+@transaction.atomic
+def reveal_login(actor: Actor, server_id: int) -> Login:
+    """The machine's own username and password as last read from its upstream, and a line in the journal.
+
+    Raises NotOffered where the upstream hands no password out.
+    """
+    row = _seen(actor, server_id)
+    require(actor, Right.CREDENTIALS, row)
+    password = vault.unseal(row.sealed_login, row="login").get("password")
+    if password is None:
+        raise NotOffered(f"No password of {row.label} is known here.")
+    record.write(actor, "server.password_shown", ("server", row.pk), target_label=row.label, server_id=row.pk)
+    return Login(row.username, password)
 
 
 def forget_identity(server_id: int) -> None:

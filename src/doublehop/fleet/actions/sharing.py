@@ -4,18 +4,19 @@ from collections.abc import Iterable
 from decimal import Decimal
 
 from django.db import IntegrityError, transaction
+from django.db.models import Q
 from django.utils import timezone
 
 from doublehop.fleet.actions.upstreams import require_set_up
 from doublehop.fleet.models import Allocation, Hold, Permission, Server, ServerGroup
 from doublehop.fleet.permissions import ALL_RIGHTS, Right, organisation_rights, visible_to
+from doublehop.fleet.queries import BIGGEST_ID
 from doublehop.organisations import record, texts
 from doublehop.organisations.actor import Actor, Duty
 from doublehop.organisations.queries import organisations_visible_to
 from doublehop.organisations.refusals import BadInput, NotAllowed, NotHere, WrongState
 
 DEAREST = 10_000_000
-BIGGEST_ID = 2**63
 
 
 @transaction.atomic
@@ -143,9 +144,10 @@ def end_allocation(actor: Actor, allocation_id: int) -> None:
         server=server, until__isnull=True, receiver__path__startswith=allocation.receiver.path
     )
     below.update(until=now)
-    Permission.objects.filter(
-        server=server, until__isnull=True, organisation__path__startswith=allocation.receiver.path
-    ).update(until=now)
+    passed_on = Q(organisation__path__startswith=allocation.receiver.path) | Q(
+        tandem_user__organisation__path__startswith=allocation.receiver.path
+    )
+    Permission.objects.filter(passed_on, server=server, until__isnull=True).update(until=now)
     record.write(
         actor,
         "server.allocation_ended",

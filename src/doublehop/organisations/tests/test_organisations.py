@@ -90,7 +90,7 @@ def test_two_who_count_at_the_same_moment_get_two_numbers(cast, monkeypatch):
         return Max(name)
 
     monkeypatch.setattr(Client, "save", save)
-    monkeypatch.setattr(actions, "Max", look_again)
+    monkeypatch.setattr(actions.organisations, "Max", look_again)
     assert actions.create_client(cast.rosa, name="Nora").number == taken[0] + 1
     assert sorted(clients_visible_to(cast.rosa).values_list("number", flat=True)) == [1001, 1002, 1003]
 

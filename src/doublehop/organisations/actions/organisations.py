@@ -1,14 +1,13 @@
-"""All writes about who exists."""
+"""Organisations, their staff, clients and brand."""
 
 import re
 
-from django.contrib.auth.password_validation import validate_password
-from django.core.exceptions import ValidationError
-from django.core.validators import MaxLengthValidator, validate_email
 from django.db import IntegrityError, transaction
 from django.db.models import Max
 
 from doublehop.organisations import record, texts
+from doublehop.organisations.actions.leap import open_leap_account
+from doublehop.organisations.actions.sign_ins import LONGEST_NAME, change_user, email_of, make_user, require
 from doublehop.organisations.actor import SYSTEM, Actor, Duty, Role
 from doublehop.organisations.contrast import CARD_DARK, CARD_LIGHT, ENOUGH, HEX, contrast, nearest_passing
 from doublehop.organisations.hosts import bare_host, forget_hosts, is_shared_host
@@ -19,8 +18,6 @@ from doublehop.organisations.refusals import BadInput, NotAllowed, NotHere, Wron
 
 FIRST_CLIENT_NUMBER = 1001
 LARGEST_LOGO_BYTES = 100_000
-LONGEST_EMAIL = 254
-LONGEST_NAME = 120
 _IMAGES = ((b"\x89PNG\r\n\x1a\n", "image/png"), (b"\xff\xd8\xff", "image/jpeg"))
 COLOURS = ("system", "light", "dark")
 
@@ -40,13 +37,14 @@ def create_root(name: str, *, owner_name: str, owner_email: str, owner_password:
 
 @transaction.atomic
 def create_organisation(actor: Actor, *, name: str) -> Organisation:
-    """A reseller directly below the actor's organisation."""
-    _require(actor, Duty.GOVERN)
+    """A reseller directly below the actor's organisation, with its LEAP account."""
+    require(actor, Duty.GOVERN)
     parent = Organisation.objects.get(pk=actor.organisation_id)
     row = _organisation(name, parent)
     record.write(
         actor, "organisation.created", ("organisation", row.pk), target_label=row.name, also=[row.pk]
     )
+    open_leap_account(actor, row.pk)
     return row
 
 
@@ -55,7 +53,7 @@ def create_staff(
     actor: Actor, *, organisation_id: int, name: str, email: str, password: str, role: str
 ) -> Staff:
     """Somebody who works for the actor's organisation; for one below, only its first owner."""
-    _require(actor, Duty.GOVERN)
+    require(actor, Duty.GOVERN)
     organisation = organisations_visible_to(actor).filter(pk=organisation_id).first()
     if organisation is None:
         raise NotHere
@@ -81,12 +79,44 @@ def create_staff(
 
 
 @transaction.atomic
+def update_staff(
+    actor: Actor, staff_id: int, *, name: str, email: str, password: str = "", role: str = ""
+) -> Staff:
+    """Somebody of the actor's own organisation. An empty password or role keeps the present one; owners are changed by
+    owners only."""
+    require(actor, Duty.GOVERN)
+    rows = Staff.objects.select_for_update(of=("self",)).select_related("user")
+    staff = rows.filter(pk=staff_id, organisation_id=actor.organisation_id).first()
+    if staff is None:
+        raise NotHere
+    if role and role not in set(Role):
+        raise BadInput("Choose a role from the list.", field="role")
+    if Role.OWNER in (staff.role, role) and actor.role is not Role.OWNER:
+        raise NotAllowed("Only an owner can make or change an owner.")
+    change_user(staff.user, name=name, email=email, password=password)
+    if role and role != staff.role:
+        _refuse_without_owner(staff)
+        staff.role = role
+        staff.save(update_fields=["role"])
+    record.write(
+        actor, "staff.changed", ("staff", staff.pk), target_label=staff.user.name, sentence=str(staff.role)
+    )
+    return staff
+
+
+def _refuse_without_owner(staff: Staff) -> None:
+    others = Staff.objects.filter(organisation_id=staff.organisation_id, role=Role.OWNER).exclude(pk=staff.pk)
+    if staff.role == Role.OWNER and not others.exists():
+        raise WrongState("An organisation needs an owner. Make another one first.")
+
+
+@transaction.atomic
 def create_client(actor: Actor, *, name: str, email: str = "") -> Client:
-    _require(actor, Duty.SELL)
+    require(actor, Duty.SELL)
     row = Client(
         organisation_id=actor.organisation_id,
         name=texts.name_of(name, LONGEST_NAME),
-        email=_email(email) if email.strip() else "",
+        email=email_of(email) if email.strip() else "",
     )
     for attempt in (1, 2, 3):
         last = Client.objects.filter(organisation_id=actor.organisation_id).aggregate(last=Max("number"))[
@@ -106,9 +136,9 @@ def create_client(actor: Actor, *, name: str, email: str = "") -> Client:
 
 @transaction.atomic
 def update_client(actor: Actor, client_id: int, *, name: str, email: str) -> Client:
-    _require(actor, Duty.SELL)
+    require(actor, Duty.SELL)
     row = client_of(actor, client_id)
-    row.name, row.email = texts.name_of(name, LONGEST_NAME), _email(email) if email.strip() else ""
+    row.name, row.email = texts.name_of(name, LONGEST_NAME), email_of(email) if email.strip() else ""
     row.save(update_fields=["name", "email"])
     record.write(actor, "client.changed", ("client", row.pk), target_label=row.name, client_id=row.pk)
     return row
@@ -119,9 +149,9 @@ def create_client_person(
     actor: Actor, *, client_id: int, name: str, email: str, password: str
 ) -> ClientPerson:
     """A sign-in of a client, under the brand of its organisation."""
-    _require(actor, Duty.SELL)
+    require(actor, Duty.SELL)
     row = client_of(actor, client_id)
-    user = _user(row.organisation, name, email, password)
+    user = make_user(row.organisation, name, email, password)
     person = ClientPerson.objects.create(user=user, client=row)
     record.write(
         actor,
@@ -149,7 +179,7 @@ def set_brand(
 
     Raises BadInput with the nearest passing shade for a colour that cannot be read on its card.
     """
-    _require(actor, Duty.GOVERN)
+    require(actor, Duty.GOVERN)
     brand = Brand.objects.select_for_update().filter(organisation_id=actor.organisation_id).first()
     if brand is None:
         raise NotHere
@@ -157,7 +187,7 @@ def set_brand(
     brand.host = _host(host)
     brand.colour = _colour(colour, CARD_LIGHT, "colour")
     brand.colour_dark = _colour(colour_dark, CARD_DARK, "colour_dark")
-    brand.support_email = _email(support_email, "support_email") if support_email.strip() else ""
+    brand.support_email = email_of(support_email, "support_email") if support_email.strip() else ""
     if logo is not None:
         brand.logo, brand.logo_type = (logo, _image_type(logo)) if logo else (None, "")
     try:
@@ -177,13 +207,6 @@ def set_colours(actor: Actor, colours: str) -> None:
     User.objects.filter(pk=actor.user_id).update(colours=colours)
 
 
-def _require(actor: Actor, duty: Duty) -> None:
-    if not actor.is_staff:
-        raise NotHere
-    if not actor.has(duty):
-        raise NotAllowed("Your role does not reach this. An owner or admin can do it.")
-
-
 def _organisation(name: str, parent: Organisation | None) -> Organisation:
     row = Organisation.objects.create(name=texts.name_of(name, LONGEST_NAME), parent=parent, path="")
     row.path = f"{parent.path if parent else '/'}{row.pk}/"
@@ -193,39 +216,8 @@ def _organisation(name: str, parent: Organisation | None) -> Organisation:
 
 
 def _staff(organisation: Organisation, name: str, email: str, password: str, role: Role) -> Staff:
-    user = _user(organisation, name, email, password)
+    user = make_user(organisation, name, email, password)
     return Staff.objects.create(user=user, organisation=organisation, role=role)
-
-
-def _user(organisation: Organisation, name: str, email: str, password: str) -> User:
-    address = _email(email)
-    user = User(
-        brand_organisation=organisation,
-        name=texts.name_of(name, LONGEST_NAME),
-        email=address,
-        sign_in=f"{organisation.pk}:{address}",
-    )
-    try:
-        validate_password(password, user)
-    except ValidationError as error:
-        raise BadInput(" ".join(error.messages), field="password") from error
-    user.set_password(password)
-    try:
-        with transaction.atomic():
-            user.save()
-    except IntegrityError as error:
-        raise BadInput("Somebody signs in with this address already.", field="email") from error
-    return user
-
-
-def _email(text: str, field: str = "email") -> str:
-    address = text.strip().lower()
-    try:
-        MaxLengthValidator(LONGEST_EMAIL)(address)
-        validate_email(address)
-    except ValidationError as error:
-        raise BadInput("Write an e-mail address such as name@example.org.", field=field) from error
-    return address
 
 
 def _host(text: str) -> str:
