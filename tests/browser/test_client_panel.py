@@ -6,7 +6,7 @@ import httpx
 import pytest
 from playwright.sync_api import expect
 
-from tests.browser.conftest import Box
+from tests.conftest import Box
 
 pytestmark = pytest.mark.long
 REBOOTED = re.compile("Rebooted: the machine was away|The reboot was accepted, and")
@@ -63,7 +63,7 @@ def test_a_change_at_the_machine_reaches_an_open_page(visit, box):
 
 def test_nothing_of_another_brand_is_there(visit):
     lena = visit("other_client")
-    answer = lena.page.goto(lena.box.base_url + "/servers/1/")
+    answer = lena.page.goto(lena.base_url + "/servers/1/")
     assert answer is not None
     assert answer.status == 404
     expect(lena.page.get_by_text("web1.example.org")).to_have_count(0)

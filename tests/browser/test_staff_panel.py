@@ -105,6 +105,6 @@ def test_a_connection_is_tested_and_its_result_appears(visit):
 def test_staff_of_another_reseller_find_nothing(visit):
     tam = visit("other_reseller")
     for path in (WEB1, "/admin/servers/1/", "/admin/clients/1/", "/admin/setup/upstreams/1/", "/servers/1/"):
-        answer = tam.page.goto(tam.box.base_url + path)
+        answer = tam.page.goto(tam.base_url + path)
         assert answer is not None
         assert answer.status == 404, path

@@ -1,4 +1,4 @@
-"""One installation with its emulators for all browser tests, and one Chromium."""
+"""The box, with its emulators and both installations, for all tests at a browser, and one Chromium."""
 
 import json
 import os
@@ -6,9 +6,10 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -28,18 +29,40 @@ QUIET_CHROMIUM = (
 )
 
 
+HERE = Path(__file__).parent
+LAST = (HERE / "browser", HERE / "manual")
+
+
+@pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Browser tests come last: until the end Playwright keeps an event loop in this thread, where others want their own."""
-    items.sort(key=lambda item: Path(__file__).parent in item.path.parents)
+    """Browser tests come last: until the end Playwright keeps an event loop in this thread, where others want their own.
+
+    The steps of the manual stand on each other, so they keep the order in which they are written.
+    """
+    items.sort(key=_place)
+
+
+def _place(item: pytest.Item) -> tuple[int, str, int]:
+    late = next((1 + number for number, folder in enumerate(LAST) if folder in item.path.parents), 0)
+    if late < len(LAST):
+        return (late, "", 0)
+    return (late, str(item.path), item.function.__code__.co_firstlineno)  # type: ignore[attr-defined]
 
 
 @dataclass
 class Box:
-    """A running installation. ``demo`` is var/demo.json."""
+    """Both installations, running. ``demo`` is var/demo.json; ``base_url`` the provider's."""
 
     base_url: str
     folder: Path
-    demo: dict[str, dict[str, str]]
+    demo: dict[str, Any]
+
+    def find(self, part: str) -> tuple[str, dict[str, str]]:
+        """(base address, sign-in): "reseller" is at the provider's installation, "own.staff" at the reseller's own."""
+        if part.startswith("own."):
+            own = self.demo["own_installation"]
+            return own["base_url"], own[part.removeprefix("own.")]
+        return self.base_url, self.demo[part]
 
     def resets(self) -> list[str]:
         """Every reset that the Redfish emulator itself wrote into its log."""
@@ -103,13 +126,12 @@ class Visitor:
     """Somebody at a browser of their own."""
 
     page: Page
-    box: Box
+    base_url: str
 
     def go(self, path: str) -> None:
-        self.page.goto(self.box.base_url + path)
+        self.page.goto(self.base_url + path)
 
-    def sign_in(self, part: str) -> None:
-        person = self.box.demo[part]
+    def sign_in(self, person: Mapping[str, str]) -> None:
         self.go("/sign-in/")
         self.page.get_by_label("E-mail address").fill(person["email"])
         self.page.get_by_label("Password", exact=True).fill(person["password"])
@@ -119,7 +141,7 @@ class Visitor:
 
 @pytest.fixture
 def visit(box: Box, chromium: Browser) -> Iterator:
-    """``visit("reseller")`` is that person, signed in; ``visit("client", width=390, dark=True)`` likewise."""
+    """``visit("reseller")`` is that person, signed in; ``visit("client", width=390, dark=True)``, ``visit("own.staff")``."""
     contexts: list[BrowserContext] = []
 
     def enter(part: str, *, width: int = 1440, height: int = 0, dark: bool = False) -> Visitor:
@@ -129,8 +151,9 @@ def visit(box: Box, chromium: Browser) -> Iterator:
         )
         context.set_default_timeout(15_000)
         contexts.append(context)
-        visitor = Visitor(context.new_page(), box)
-        visitor.sign_in(part)
+        base_url, person = box.find(part)
+        visitor = Visitor(context.new_page(), base_url)
+        visitor.sign_in(person)
         return visitor
 
     yield enter
