@@ -119,6 +119,8 @@ class Total(models.Model):
     source = models.CharField(max_length=40)
     unit = models.CharField(max_length=20)
     read_at = models.DateTimeField()
+    sample_history = models.BooleanField(default=False)
+    """Made up at the other side, and said so: never billed."""
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["server_id", "source", "start"], name="total_once")]

@@ -224,6 +224,8 @@ class TrafficTotal:
     end: datetime
     octets_in: int
     octets_out: int
+    sample_history: bool = False
+    """The other side says that it made this figure up, for a demo: never billed, and marked wherever it is shown."""
 
 
 class Traffic(Protocol):
