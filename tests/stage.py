@@ -12,13 +12,14 @@ from doublehop.fleet import work as fleet_work
 from doublehop.fleet.models import Server, Upstream
 from doublehop.jobs.engine import Engine
 from doublehop.jobs.models import Job
+from doublehop.notices import work as notices_work
 from doublehop.organisations.actor import Actor
 from doublehop.services import actions, work
 from doublehop.services.actions.catalogue import ProductForm
 from doublehop.services.lifecycle import OperationKind
 from doublehop.services.models import Operation, Product, Service
 
-JOBS = {**fleet_work.JOBS, **work.JOBS}
+JOBS = {**notices_work.JOBS, **fleet_work.JOBS, **work.JOBS}
 
 
 def run_jobs() -> None:

@@ -16,7 +16,7 @@ from doublehop.site.environment import Environment
 THREADS = 4
 KILL_AFTER_SECONDS = 8
 """A page that still runs so long after the request to end is cut off; the supervisor would do it at ten."""
-SECRETS = ("DOUBLEHOP_SECRET_KEY", "DOUBLEHOP_VAULT_KEYS", "DATABASE_URL")
+SECRETS = ("DOUBLEHOP_SECRET_KEY", "DOUBLEHOP_VAULT_KEYS", "DATABASE_URL", "DOUBLEHOP_MAIL_URL")
 
 
 def run(options: argparse.Namespace, environment: Environment) -> int:

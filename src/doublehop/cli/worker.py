@@ -15,11 +15,17 @@ from doublehop.cli.arrivals import ENDING
 from doublehop.cli.stopping import CANNOT_START, WRONG, CannotGoOn
 from doublehop.fleet import work as fleet_work
 from doublehop.jobs.engine import Engine, JobFunction
+from doublehop.notices import work as notices_work
 from doublehop.services import work as services_work
 from doublehop.site.environment import Environment
 
-JOBS: dict[str, JobFunction] = {**fleet_work.JOBS, **services_work.JOBS, **collector.JOBS}
-PERIODIC = (*fleet_work.PERIODIC, *services_work.PERIODIC, *collector.PERIODIC)
+JOBS: dict[str, JobFunction] = {
+    **notices_work.JOBS,
+    **fleet_work.JOBS,
+    **services_work.JOBS,
+    **collector.JOBS,
+}
+PERIODIC = (*notices_work.PERIODIC, *fleet_work.PERIODIC, *services_work.PERIODIC, *collector.PERIODIC)
 GRACE_SECONDS = 9.0
 """A job that runs longer after the request to end is given up; its rows say how to go on at the next start."""
 LOOK_EVERY_SECONDS = 1.0

@@ -50,6 +50,14 @@ def entries_for_client(client_id: int, *, before_id: int | None = None, limit: i
     return _page(Entry.objects.filter(client_id=client_id), "pk", before_id, None, limit)
 
 
+def target_under_key(organisation_id: int, target_kind: str, key: str) -> int | None:
+    """What a request under this key has made, for tables that keep no key of their own. Written as ``details.key``."""
+    rows = Entry.objects.filter(
+        target_kind=target_kind, organisation_id=organisation_id, details__key=key
+    ).order_by("-pk")
+    return rows.values_list("target_id", flat=True).first()
+
+
 def _page(
     rows: QuerySet[Row], key: str, before_id: int | None, after_id: int | None, limit: int
 ) -> list[Row]:

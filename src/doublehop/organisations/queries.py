@@ -2,7 +2,7 @@
 
 from django.db.models import QuerySet
 
-from doublehop.organisations.actor import Actor, ActorKind, Role
+from doublehop.organisations.actor import ROLE_DUTIES, Actor, ActorKind, Duty, Role
 from doublehop.organisations.hosts import NOBODY, BrandView, brand_for_host, view_of
 from doublehop.organisations.models import (
     Brand,
@@ -155,6 +155,20 @@ def tandem_user(actor: Actor, tandem_user_id: int) -> TandemUser:
 def provider_of(actor: Actor) -> Organisation | None:
     """The organisation directly above the actor's own; None for the root. For staff."""
     return organisation_of(actor).parent if actor.is_staff else None
+
+
+def staff_with(organisation_id: int, duty: Duty) -> list[tuple[int, str]]:
+    """(user id, e-mail address) of those who may do something about it. For mails that the rooms above write."""
+    roles = [role.value for role, duties in ROLE_DUTIES.items() if duty in duties]
+    rows = Staff.objects.filter(organisation_id=organisation_id, role__in=roles, user__is_active=True)
+    return list(rows.order_by("pk").values_list("user_id", "user__email"))
+
+
+def address_of_client(client_id: int) -> str:
+    """Where mails to a client go: its own e-mail address, else that of its first person. Empty: nowhere."""
+    row = Client.objects.get(pk=client_id)
+    people = ClientPerson.objects.filter(client=row, user__is_active=True).order_by("pk")
+    return row.email or people.values_list("user__email", flat=True).first() or ""
 
 
 def brand_of(actor: Actor) -> Brand:

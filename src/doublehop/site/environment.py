@@ -1,6 +1,7 @@
 """The environment, read once into one typed value, with a list of everything that is missing or wrong."""
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +28,8 @@ class Environment:
     shared_hosts: tuple[str, ...]
     behind_tls: bool
     log_level: str
+    mail_url: str = ""
+    mail_from: str = ""
 
     @property
     def is_sqlite(self) -> bool:
@@ -52,6 +55,33 @@ def _base_url(url: str, problems: list[str]) -> str:
     elif parts.scheme == "http" and parts.hostname not in {"127.0.0.1", "localhost", "::1"}:
         problems.append("DOUBLEHOP_BASE_URL must be https:// unless it is on this machine (127.0.0.1)")
     return url.rstrip("/")
+
+
+def _mail_url(url: str, problems: list[str]) -> str:
+    """Where mails go; empty: nowhere, they are kept in the panel."""
+    if not url:
+        return ""
+    parts = urlsplit(url)
+    try:
+        port_is_fine = parts.port is None or parts.port > 0
+    except ValueError:
+        port_is_fine = False
+    to_server = parts.scheme in {"smtp", "smtps"} and bool(parts.hostname) and port_is_fine
+    to_folder = parts.scheme == "file" and not parts.netloc and parts.path.startswith("/")
+    if not to_server and not to_folder:
+        problems.append(
+            "DOUBLEHOP_MAIL_URL must be an address such as smtp://user:password@mail.example.net:587, "
+            "smtps://user:password@mail.example.net, or file:///folder"
+        )
+    return url
+
+
+def _mail_from(address: str, base_host: str, problems: list[str]) -> str:
+    if not address:
+        return f"no-reply@{base_host if re.search('[a-z]', base_host) and '.' in base_host else 'localhost'}"
+    if not re.fullmatch(r"[^@\s<>,;:\"]+@[^@\s<>,;:\"]+", address):
+        problems.append("DOUBLEHOP_MAIL_FROM must be a bare address such as no-reply@example.net")
+    return address
 
 
 def read_environment(source: Mapping[str, str] = os.environ) -> Environment:
@@ -86,6 +116,8 @@ def read_environment(source: Mapping[str, str] = os.environ) -> Environment:
         shared_hosts=shared,
         behind_tls=base_url.startswith("https://"),
         log_level=log_level,
+        mail_url=_mail_url(source.get("DOUBLEHOP_MAIL_URL", "").strip(), problems),
+        mail_from=_mail_from(source.get("DOUBLEHOP_MAIL_FROM", "").strip(), base_host, problems),
     )
     if problems:
         raise BadEnvironment(problems)

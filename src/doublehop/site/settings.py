@@ -6,6 +6,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 
 import structlog
 
+from doublehop.driver_kit.forms import is_loopback
 from doublehop.site.environment import Environment, read_environment
 
 ENVIRONMENT = read_environment()
@@ -41,10 +42,35 @@ def _database(environment: Environment) -> dict[str, Any]:
     }
 
 
+def _mail(environment: Environment) -> dict[str, Any]:
+    """Django's settings for one of: nobody, a folder of files, a mail server over TLS (plain only on this machine)."""
+    parts = urlsplit(environment.mail_url)
+    if parts.scheme == "file":
+        backend = "django.core.mail.backends.filebased.EmailBackend"
+        return {"EMAIL_BACKEND": backend, "EMAIL_FILE_PATH": unquote(parts.path)}
+    if not parts.hostname:
+        return {"EMAIL_BACKEND": "django.core.mail.backends.dummy.EmailBackend"}
+    at_once = parts.scheme == "smtps"
+    return {
+        "EMAIL_BACKEND": "django.core.mail.backends.smtp.EmailBackend",
+        "EMAIL_HOST": parts.hostname,
+        "EMAIL_PORT": parts.port or (465 if at_once else 587),
+        "EMAIL_HOST_USER": unquote(parts.username or ""),
+        "EMAIL_HOST_PASSWORD": unquote(parts.password or ""),
+        "EMAIL_USE_SSL": at_once,
+        "EMAIL_USE_TLS": not at_once and not is_loopback(parts.hostname),
+    }
+
+
 SECRET_KEY = ENVIRONMENT.secret_key
 DOUBLEHOP_VAULT_KEYS = ENVIRONMENT.vault_keys
 DOUBLEHOP_SHARED_HOSTS = ENVIRONMENT.shared_hosts
 DOUBLEHOP_DATA_DIR = ENVIRONMENT.data_dir
+DOUBLEHOP_BASE_URL = ENVIRONMENT.base_url
+DOUBLEHOP_SENDS_MAIL = bool(ENVIRONMENT.mail_url)
+DOUBLEHOP_MAIL_FROM = ENVIRONMENT.mail_from
+globals().update(_mail(ENVIRONMENT))
+EMAIL_TIMEOUT = 30
 DEBUG = False
 # Brand hosts live in the database: organisations.hosts answers 404 to every host that is neither shared nor a brand's.
 ALLOWED_HOSTS = ["*"]

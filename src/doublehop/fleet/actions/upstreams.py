@@ -10,6 +10,7 @@ from doublehop.driver_kit.contract import Driver, FieldKind, SettingField, Value
 from doublehop.driver_kit.secret import Secret
 from doublehop.fleet.models import Server, Upstream
 from doublehop.jobs.actions import ring
+from doublehop.notices import actions as notices
 from doublehop.organisations import actions as organisations
 from doublehop.organisations import record, texts, vault
 from doublehop.organisations.actor import SYSTEM, Actor, Duty
@@ -190,7 +191,7 @@ def ask_sync(actor: Actor, upstream_id: int) -> None:
 @transaction.atomic
 def reseal_secrets() -> int:
     """Key rotation: every sealed text under the first key. Answers with how many were rewritten."""
-    count = organisations.refresh_digests()
+    count = organisations.refresh_digests() + notices.reseal_mails()
     for pk, sealed in Server.objects.exclude(sealed_login="").values_list("pk", "sealed_login"):
         Server.objects.filter(pk=pk).update(sealed_login=vault.reseal(sealed))
         count += 1

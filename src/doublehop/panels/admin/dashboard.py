@@ -43,6 +43,7 @@ _DOTS: dict[str, Look] = {
     "upstream": Look("failed", icon="plug-connected-x", word="Failing"),
     "observe": Look("off", icon="eye", word="Observes only"),
     "service": Look("working", icon="package", word="Waits"),
+    "supply": Look("working", icon="package", word="Waits"),
     "server": Look("suspended", icon="alert-triangle", word="Missing"),
     "worker": Look("failed", icon="alert-triangle", word="Stopped"),
 }

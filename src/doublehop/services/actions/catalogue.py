@@ -102,9 +102,9 @@ def _fill(product: Product, form: ProductForm) -> None:
     if group is None:
         raise BadInput("Choose a product group.", field="group_id")
     product.name, product.group = texts.name_of(form.name, 120), group
-    product.type = _one_of(form.type, ("server", "hosting", "other"), "type")
-    product.cycle = _one_of(form.cycle, ("monthly", "quarterly", "annually"), "cycle")
-    product.currency = _one_of(form.currency, CURRENCIES, "currency")
+    product.type = one_of(form.type, ("server", "hosting", "other"), "type")
+    product.cycle = one_of(form.cycle, ("monthly", "quarterly", "annually"), "cycle")
+    product.currency = one_of(form.currency, CURRENCIES, "currency")
     product.price = money(form.price, "price")
     product.description = texts.remark(form.description, field="description")[:300]
     product.hidden = form.hidden
@@ -131,7 +131,7 @@ def _fill(product: Product, form: ProductForm) -> None:
         raise BadInput("A product of this name is there already.", field="name") from error
 
 
-def _one_of(text: str, choices: Sequence[str], field: str) -> str:
+def one_of(text: str, choices: Sequence[str], field: str) -> str:
     if text not in choices:
         raise BadInput("Choose one from the list.", field=field)
     return text

@@ -55,7 +55,7 @@ def create_service(actor: Actor, *, client_id: int, product_id: int, hostname: s
         organisation_id=product.organisation_id,
         client=client,
         product=product,
-        hostname=_hostname(hostname),
+        hostname=hostname_of(hostname),
         price=product.price,
         currency=product.currency,
     )
@@ -189,7 +189,7 @@ def save_service(
             service = swap(actor, service_id, server_id)
     # What came back unchanged from the form was not typed: the server just chosen may fill it in.
     if hostname.strip() != before[0]:
-        service.hostname = _hostname(hostname)
+        service.hostname = hostname_of(hostname)
     if username.strip() != before[1]:
         service.username = _username(username)
     service.saved_at, service.saved_by = timezone.now(), actor.label
@@ -268,7 +268,8 @@ def _save(service: Service) -> None:
         ) from error
 
 
-def _hostname(text: str) -> str:
+def hostname_of(text: str) -> str:
+    """In lower case, without final dot; empty stays empty. Raises BadInput."""
     name = text.strip().lower().rstrip(".")
     labels = name.split(".")
     legal = all(label and len(label) <= 63 and label.replace("-", "").isalnum() for label in labels)

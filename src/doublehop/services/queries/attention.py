@@ -11,7 +11,8 @@ from doublehop.jobs.queries import worker_is_silent, worker_seen_at
 from doublehop.organisations.actor import Actor
 from doublehop.services.guards import HOLD_KINDS
 from doublehop.services.lifecycle import OperationState, ServiceStatus
-from doublehop.services.models import Operation, Service
+from doublehop.services.models import Operation, Service, SupplyOrder
+from doublehop.services.queries.supply import waiting_supply
 from doublehop.services.wording import NAME
 
 MOST_OF_A_KIND = 10
@@ -39,6 +40,7 @@ def needs_a_person(actor: Actor) -> list[Need]:
         *_failed_suspensions(actor),
         *_upstreams(actor),
         *_waiting_orders(actor),
+        *_waiting_supply(actor),
         *_missing(actor),
     ]
 
@@ -123,12 +125,25 @@ def _waiting_orders(actor: Actor) -> list[Need]:
             "service",
             str(row.pk),
             f"{row} waits for a server: {row.product.name} for {row.client.name}",
-            f"Server group: {row.product.server_group.name if row.product.server_group else 'None'}. Attach one by hand.",
+            row.waits_because
+            or f"Server group: {row.product.server_group.name if row.product.server_group else 'None'}. Attach one by hand.",
             row.created_at,
             "working",
         )
         for row in rows.order_by("created_at")[:MOST_OF_A_KIND]
     ]
+
+
+def _waiting_supply(actor: Actor) -> list[Need]:
+    needs = []
+    for row in waiting_supply(actor)[:MOST_OF_A_KIND]:
+        wanted = f"{row.organisation.name} orders {row.offer_name}"
+        text = "Fill it with one of your servers, or refuse it."
+        if row.kind == SupplyOrder.Kind.CANCEL:
+            wanted = f"{row.organisation.name} gives {row.server.label if row.server else 'a server'} back"
+            text = "Accept it, which ends the allocation, or refuse it."
+        needs.append(Need("supply", str(row.pk), f"{row}: {wanted}", text, row.asked_at, "working"))
+    return needs
 
 
 def _missing(actor: Actor) -> list[Need]:

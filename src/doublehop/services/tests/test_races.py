@@ -9,10 +9,12 @@ from tests.cast import a_cast
 from tests.stage import a_product, a_service, a_stage, ask
 
 from doublehop.fleet import actions as fleet
+from doublehop.fleet import models as fleet_models
 from doublehop.organisations.refusals import Refusal, WrongState
 from doublehop.services import actions
+from doublehop.services.actions import supply
 from doublehop.services.lifecycle import OperationKind
-from doublehop.services.models import Operation
+from doublehop.services.models import Operation, SupplyOrder
 
 REBOOT, SUSPEND = OperationKind.REBOOT, OperationKind.SUSPEND
 pytestmark = [
@@ -61,3 +63,21 @@ def test_requests_of_one_moment():
 
     twice = together(*[lambda n=n: ask(cast.rosa, SUSPEND, service, idempotency_key=f"s{n}") for n in "ab"])
     assert sum(isinstance(one, WrongState) for one in twice) >= 1
+
+
+def test_orders_of_one_moment_for_the_last_machine():
+    cast = a_cast()
+    stage = a_stage(cast.ines)
+    group = fleet.create_server_group(cast.ines, "Free machines")
+    fleet.set_group_members(cast.ines, group.pk, [server.pk for server in stage.machines("one", "two")])
+    offer = supply.create_offer(cast.ines, supply.OfferForm(name="AX-64", server_group_id=group.pk))
+    asked = together(
+        *[lambda: supply.order_supply(cast.rosa, offer.pk)] * 2,
+        *[lambda: supply.order_supply(cast.tam, offer.pk)] * 2,
+    )
+    assert [one for one in asked if isinstance(one, Exception)] == []
+    states = SupplyOrder.objects.values_list("state", flat=True)
+    assert sorted(states) == ["filled", "filled", "waiting", "waiting"]
+    assert fleet_models.Allocation.objects.filter(until__isnull=True).count() == 2
+    same = together(*[lambda: supply.order_supply(cast.rosa, offer.pk, key="form")] * 4)
+    assert len({order.pk for order in same}) == 1
