@@ -14,12 +14,12 @@ from doublehop.jobs.engine import Engine
 from doublehop.jobs.models import Job
 from doublehop.notices import work as notices_work
 from doublehop.organisations.actor import Actor
-from doublehop.services import actions, work
+from doublehop.services import actions, upkeep, work
 from doublehop.services.actions.catalogue import ProductForm
 from doublehop.services.lifecycle import OperationKind
 from doublehop.services.models import Operation, Product, Service
 
-JOBS = {**notices_work.JOBS, **fleet_work.JOBS, **work.JOBS}
+JOBS = {**notices_work.JOBS, **fleet_work.JOBS, **work.JOBS, **upkeep.JOBS}
 
 
 def run_jobs() -> None:

@@ -16,6 +16,7 @@ from doublehop.cli.stopping import CANNOT_START, WRONG, CannotGoOn
 from doublehop.fleet import work as fleet_work
 from doublehop.jobs.engine import Engine, JobFunction
 from doublehop.notices import work as notices_work
+from doublehop.services import upkeep as services_upkeep
 from doublehop.services import work as services_work
 from doublehop.site.environment import Environment
 
@@ -23,9 +24,16 @@ JOBS: dict[str, JobFunction] = {
     **notices_work.JOBS,
     **fleet_work.JOBS,
     **services_work.JOBS,
+    **services_upkeep.JOBS,
     **collector.JOBS,
 }
-PERIODIC = (*notices_work.PERIODIC, *fleet_work.PERIODIC, *services_work.PERIODIC, *collector.PERIODIC)
+PERIODIC = (
+    *notices_work.PERIODIC,
+    *fleet_work.PERIODIC,
+    *services_work.PERIODIC,
+    *services_upkeep.PERIODIC,
+    *collector.PERIODIC,
+)
 GRACE_SECONDS = 9.0
 """A job that runs longer after the request to end is given up; its rows say how to go on at the next start."""
 LOOK_EVERY_SECONDS = 1.0

@@ -201,7 +201,7 @@ class Service(models.Model):
     welcomed_at = models.DateTimeField(null=True)
     """When the welcome mail was handed over."""
     waits_because = models.CharField(max_length=300, blank=True)
-    """For staff: why a pending one was not filled from the pool."""
+    """For staff: why a pending one was not filled from the pool, or an overdue one not suspended."""
     saved_at = models.DateTimeField(null=True)
     saved_by = models.CharField(max_length=200, blank=True)
 

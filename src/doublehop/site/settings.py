@@ -169,6 +169,10 @@ STORAGES = {
 }
 
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = ENVIRONMENT.behind_tls
+if not ENVIRONMENT.behind_tls:
+    # Browsers keep one jar for all ports of a host: two installations on this machine must not sign each other out.
+    SESSION_COOKIE_NAME = f"sessionid_{urlsplit(ENVIRONMENT.base_url).port or 80}"
+    CSRF_COOKIE_NAME = f"csrftoken_{urlsplit(ENVIRONMENT.base_url).port or 80}"
 SESSION_COOKIE_HTTPONLY = CSRF_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"
 SESSION_COOKIE_AGE = 14 * 86400

@@ -3,6 +3,7 @@
 import re
 
 import pytest
+from django.conf import settings
 from django.contrib.auth import get_user
 from django.contrib.auth.hashers import MD5PasswordHasher
 from django.core.cache import cache
@@ -166,9 +167,9 @@ def test_the_session_is_a_new_one_after_signing_in(client, cast):
     session = client.session
     session["planted"] = True
     session.save()
-    client.cookies["sessionid"] = before = session.session_key
+    client.cookies[settings.SESSION_COOKIE_NAME] = before = session.session_key
     sign_in(client, ALDER, "mara@quillfeather.example")
-    assert client.cookies["sessionid"].value != before
+    assert client.cookies[settings.SESSION_COOKIE_NAME].value != before
     assert who(client) == "mara@quillfeather.example"
 
 

@@ -7,10 +7,10 @@ from doublehop.services.actions.catalogue import (
     update_product,
 )
 from doublehop.services.actions.operations import AlreadyOpen, cancel, request, settle
+from doublehop.services.actions.orders import create_service, order
 from doublehop.services.actions.services import (
     attach,
     cancel_service,
-    create_service,
     detach,
     save_service,
     swap,
@@ -27,6 +27,7 @@ __all__ = [
     "create_service",
     "create_suspend_policy",
     "detach",
+    "order",
     "request",
     "save_service",
     "settle",

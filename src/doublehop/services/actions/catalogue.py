@@ -1,21 +1,26 @@
 """Setup > Products/Services: product groups, products, suspend policies."""
 
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
+from typing import Any
 
 from django.db import IntegrityError, transaction
+from django.utils.text import slugify
 
 from doublehop.fleet.models import ServerGroup
 from doublehop.fleet.permissions import CLIENT_RIGHTS, Right
 from doublehop.organisations import record, texts
 from doublehop.organisations.actor import Actor, Duty
 from doublehop.organisations.refusals import BadInput, NotAllowed, NotHere
+from doublehop.services import welcome
 from doublehop.services.models import Product, ProductGroup, SuspendPolicy
 
 WAYS = ("port", "upstream", "power", "permission", "notify")
 """How a service can be taken away: network port off, the provider's own suspension, power off, our permission at the
 provider withdrawn (the machine stays online), or only told."""
+MOST_CUSTOM_FIELDS = 30
 CURRENCIES = ("EUR", "USD", "GBP", "CHF", "PLN", "CZK", "SEK", "DKK", "NOK", "CAD", "AUD")
 
 
@@ -34,6 +39,13 @@ class ProductForm:
     suspend_policy_id: int | None = None
     client_rights: Sequence[str] = tuple(right.value for right in CLIENT_RIGHTS)
     hidden: bool = False
+    allowance_gb: str | None = None
+    overdue_grace_days: str | None = None
+    welcome_subject: str | None = None
+    welcome_body: str | None = None
+    custom_fields: Sequence[Mapping[str, Any]] | None = None
+    """Each {"key" (empty for a new one), "label", "required": bool, "asked": "client" | "staff"}. None of these five keeps
+    what is stored; an empty text takes it away."""
 
 
 def _organisation(actor: Actor) -> int:
@@ -97,8 +109,7 @@ def update_product(actor: Actor, product_id: int, form: ProductForm) -> Product:
 
 
 def _fill(product: Product, form: ProductForm) -> None:
-    own = {"organisation_id": product.organisation_id}
-    group = ProductGroup.objects.filter(pk=form.group_id, **own).first()
+    group = ProductGroup.objects.filter(pk=form.group_id, organisation_id=product.organisation_id).first()
     if group is None:
         raise BadInput("Choose a product group.", field="group_id")
     product.name, product.group = texts.name_of(form.name, 120), group
@@ -108,6 +119,18 @@ def _fill(product: Product, form: ProductForm) -> None:
     product.price = money(form.price, "price")
     product.description = texts.remark(form.description, field="description")[:300]
     product.hidden = form.hidden
+    fill_provisioning(product, form)
+    _fill_more(product, form)
+    try:
+        with transaction.atomic():
+            product.save()
+    except IntegrityError as error:
+        raise BadInput("A product of this name is there already.", field="name") from error
+
+
+def fill_provisioning(product: Product, form: ProductForm) -> None:
+    """Where its servers come from by hand or by pool, how it is suspended, and what its clients may do."""
+    own = {"organisation_id": product.organisation_id}
     product.server_group = None
     if form.server_group_id is not None:
         product.server_group = ServerGroup.objects.filter(pk=form.server_group_id, **own).first()
@@ -124,11 +147,68 @@ def _fill(product: Product, form: ProductForm) -> None:
     product.client_rights = [
         right.value for right in Right if right is Right.VIEW or right.value in form.client_rights
     ]
-    try:
-        with transaction.atomic():
-            product.save()
-    except IntegrityError as error:
-        raise BadInput("A product of this name is there already.", field="name") from error
+
+
+def _fill_more(product: Product, form: ProductForm) -> None:
+    """What a form may leave out."""
+    if form.allowance_gb is not None:
+        product.allowance_gb = _whole(form.allowance_gb, 10_000_000, "allowance_gb")
+    if form.overdue_grace_days is not None:
+        product.overdue_grace_days = _whole(form.overdue_grace_days, 365, "overdue_grace_days")
+    if form.welcome_subject is not None:
+        subject = " ".join(texts.remark(form.welcome_subject, field="welcome_subject").split())
+        product.welcome_subject = _at_most(subject, 200, "welcome_subject")
+    if form.welcome_body is not None:
+        product.welcome_body = texts.remark(form.welcome_body, field="welcome_body")
+    welcome.check(product.welcome_subject, product.welcome_body)
+    if form.custom_fields is not None:
+        product.custom_fields = _custom_fields(form.custom_fields)
+
+
+def _custom_fields(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Keys are made from labels once and stay, so that a label may be mended without losing what was typed under it."""
+    if len(rows) > MOST_CUSTOM_FIELDS:
+        raise BadInput(f"At most {MOST_CUSTOM_FIELDS} custom fields.", field="custom_fields")
+    fields: list[dict[str, Any]] = []
+    labels: set[str] = set()
+    for row in rows:
+        label = texts.name_of(str(row.get("label", "")), 60, field="custom_fields")
+        if label.lower() in labels:
+            raise BadInput(f"Two custom fields are called {label}.", field="custom_fields")
+        labels.add(label.lower())
+        taken = {one["key"] for one in fields} | {
+            str(other.get("key", "")) for other in rows if other is not row
+        }
+        key = str(row.get("key", ""))
+        if not re.fullmatch(r"[a-z0-9_]{1,40}", key) or key in {one["key"] for one in fields}:
+            key = _free_key(label, taken)
+        asked = one_of(str(row.get("asked", "client")), ("client", "staff"), "custom_fields")
+        fields.append({"key": key, "label": label, "required": bool(row.get("required")), "asked": asked})
+    return fields
+
+
+def _free_key(label: str, taken: set[str]) -> str:
+    wanted = slugify(label).replace("-", "_")[:36] or "field"
+    numbered = (
+        wanted if number == 1 else f"{wanted}_{number}" for number in range(1, MOST_CUSTOM_FIELDS + 2)
+    )
+    return next(key for key in numbered if key not in taken)
+
+
+def _at_most(text: str, longest: int, field: str) -> str:
+    if len(text) > longest:
+        raise BadInput(f"At most {longest} signs.", field=field)
+    return text
+
+
+def _whole(text: str, most: int, field: str) -> int | None:
+    """A whole number from 0 to ``most``; None for an empty text."""
+    text = text.strip()
+    if not text:
+        return None
+    if not (text.isascii() and text.isdigit() and int(text[:12]) <= most):
+        raise BadInput(f"Write a whole number from 0 to {most:,}, or leave it empty.", field=field)
+    return int(text)
 
 
 def one_of(text: str, choices: Sequence[str], field: str) -> str:

@@ -1,6 +1,6 @@
-"""Services: ordered, attached, swapped, detached, ended. The same machine is never attached twice."""
+"""Services: attached, swapped, detached, ended. The same machine is never attached twice."""
 
-from datetime import timedelta
+from collections.abc import Mapping
 
 from django.db import IntegrityError, transaction
 from django.db.models import Max
@@ -12,12 +12,15 @@ from doublehop.fleet.models import Server
 from doublehop.fleet.queries import chain_of, open_holds, sellable_servers
 from doublehop.organisations import record, texts
 from doublehop.organisations.actor import Actor, Duty
-from doublehop.organisations.queries import clients_visible_to
+from doublehop.organisations.models import Client
 from doublehop.organisations.refusals import BadInput, NotAllowed, NotHere, WrongState
+from doublehop.services import cycles
 from doublehop.services.lifecycle import OPEN_STATES, SERVICE_LIFE, ServiceStatus, ServiceVerb
 from doublehop.services.models import Operation, Product, Service
 
 FIRST_NUMBER = 3001
+LONGEST_VALUE = 300
+"""Signs in one custom field."""
 
 
 def locked_service(actor: Actor, service_id: int) -> Service:
@@ -43,14 +46,10 @@ def _move(service: Service, verb: ServiceVerb) -> None:
     service.status = SERVICE_LIFE[status, verb]
 
 
-@transaction.atomic
-def create_service(actor: Actor, *, client_id: int, product_id: int, hostname: str = "") -> Service:
-    """An order: pending until staff attach a server."""
-    _require(actor, Duty.SELL)
-    client = clients_visible_to(actor).filter(pk=client_id).first()
-    product = Product.objects.filter(pk=product_id, organisation_id=actor.organisation_id).first()
-    if client is None or product is None or not actor.is_staff:
-        raise NotHere
+def new_service(
+    client: Client, product: Product, *, hostname: str, custom_values: Mapping[str, str]
+) -> Service:
+    """An order as a row: pending, with the organisation's next number. Within the caller's transaction."""
     service = Service(
         organisation_id=product.organisation_id,
         client=client,
@@ -58,6 +57,7 @@ def create_service(actor: Actor, *, client_id: int, product_id: int, hostname: s
         hostname=hostname_of(hostname),
         price=product.price,
         currency=product.currency,
+        custom_values=dict(custom_values),
     )
     for attempt in (1, 2, 3):
         last = Service.objects.filter(organisation_id=product.organisation_id).aggregate(last=Max("number"))[
@@ -71,7 +71,6 @@ def create_service(actor: Actor, *, client_id: int, product_id: int, hostname: s
         except IntegrityError:
             if attempt == 3:
                 raise
-    _write(actor, "service.ordered", service, sentence=f"{product.name} for {client.name}")
     return service
 
 
@@ -88,7 +87,7 @@ def attach(actor: Actor, service_id: int, server_id: int) -> Service:
     server = _take(actor, server_id)
     _give(service, server)
     _save(service)
-    _write(
+    write(
         actor, "service.attached", service, server=server, sentence=f"{server.label} to {service.client.name}"
     )
     ring_refresh(server, full=True)
@@ -110,7 +109,7 @@ def swap(actor: Actor, service_id: int, server_id: int) -> Service:
     server = _take(actor, server_id)
     _give(service, server)
     _save(service)
-    _write(
+    write(
         actor, "service.swapped", service, server=server, sentence=f"{old.label} replaced by {server.label}"
     )
     ring_refresh(server, full=True)
@@ -128,7 +127,7 @@ def detach(actor: Actor, service_id: int) -> Service:
     server = service.server
     _release(service, server)
     _save(service)
-    _write(
+    write(
         actor,
         "service.detached",
         service,
@@ -153,7 +152,7 @@ def terminate(actor: Actor, service_id: int, *, reason: str) -> Service:
         _release(service, server)
     service.ended_at = timezone.now()
     _save(service)
-    _write(actor, "service.terminated", service, server=server, sentence=reason[:300])
+    write(actor, "service.terminated", service, server=server, sentence=reason[:300])
     return service
 
 
@@ -165,17 +164,23 @@ def cancel_service(actor: Actor, service_id: int, *, reason: str = "") -> Servic
     _move(service, ServiceVerb.CANCEL)
     service.ended_at = timezone.now()
     _save(service)
-    _write(actor, "service.cancelled", service, sentence=texts.remark(reason, field="reason")[:300])
+    write(actor, "service.cancelled", service, sentence=texts.remark(reason, field="reason")[:300])
     return service
 
 
 @transaction.atomic
 def save_service(
-    actor: Actor, service_id: int, *, server_id: int | None, hostname: str, username: str
+    actor: Actor,
+    service_id: int,
+    *,
+    server_id: int | None,
+    hostname: str,
+    username: str,
+    custom_values: Mapping[str, str] | None = None,
 ) -> Service:
     """*Save Changes* of the service page: attaches, swaps or detaches as the menu says, and keeps what staff typed.
 
-    An emptied hostname or username goes back to what the machine says.
+    An emptied hostname or username goes back to what the machine says. ``custom_values`` None keeps those that are there.
     """
     _require(actor, Duty.OPERATE)
     service = locked_service(actor, service_id)
@@ -192,10 +197,31 @@ def save_service(
         service.hostname = hostname_of(hostname)
     if username.strip() != before[1]:
         service.username = _username(username)
+    if custom_values is not None:
+        service.custom_values = custom_values_of(service.product, custom_values, asked="staff")
     service.saved_at, service.saved_by = timezone.now(), actor.label
     service.save()
-    _write(actor, "service.saved", service, server=service.server)
+    write(actor, "service.saved", service, server=service.server)
     return service
+
+
+def custom_values_of(product: Product, given: Mapping[str, str], *, asked: str) -> dict[str, str]:
+    """The values of a product's custom fields: those asked of the "client", or for "staff" all of them.
+
+    Raises BadInput with field "custom-<key>".
+    """
+    values = {}
+    for field in product.custom_fields:
+        if asked == "client" and field["asked"] != "client":
+            continue
+        name = f"custom-{field['key']}"
+        text = texts.remark(given.get(field["key"], ""), field=name)
+        if len(text) > LONGEST_VALUE:
+            raise BadInput(f"At most {LONGEST_VALUE} signs.", field=name)
+        if field["required"] and not text and asked == "client":
+            raise BadInput(f"{field['label']} is needed.", field=name)
+        values[field["key"]] = text
+    return values
 
 
 def follow_holds(server_id: int) -> None:
@@ -239,7 +265,8 @@ def _take(actor: Actor, server_id: int) -> Server:
 def _give(service: Service, server: Server) -> None:
     service.server = server
     service.activated_at = service.activated_at or timezone.now()
-    service.next_due_on = service.next_due_on or (timezone.now() + timedelta(days=30)).date()
+    service.next_due_on = service.next_due_on or cycles.after(timezone.now().date(), service.product.cycle)
+    service.waits_because = ""
     fleet.permit_client(
         server,
         organisation_id=service.organisation_id,
@@ -285,15 +312,23 @@ def _username(text: str) -> str:
     return name
 
 
-def _write(
-    actor: Actor, verb: str, service: Service, *, server: Server | None = None, sentence: str = ""
+def write(
+    actor: Actor,
+    verb: str,
+    service: Service,
+    *,
+    server: Server | None = None,
+    sentence: str = "",
+    key: str = "",
 ) -> None:
+    """A line of the journal. ``key`` is the caller's name for one press of a button, where the deed was a new service."""
     record.write(
         actor,
         verb,
         ("service", service.pk),
         target_label=str(service),
         sentence=sentence,
+        details={"key": f"{service.client_id}:{key}"} if key else None,
         service_id=service.pk,
         client_id=service.client_id,
         server_id=server.pk if server else None,

@@ -12,6 +12,7 @@ from doublehop.organisations.actor import Actor
 from doublehop.services.guards import HOLD_KINDS
 from doublehop.services.lifecycle import OperationState, ServiceStatus
 from doublehop.services.models import Operation, Service, SupplyOrder
+from doublehop.services.queries.billing import late_services
 from doublehop.services.queries.supply import waiting_supply
 from doublehop.services.wording import NAME
 
@@ -41,6 +42,7 @@ def needs_a_person(actor: Actor) -> list[Need]:
         *_upstreams(actor),
         *_waiting_orders(actor),
         *_waiting_supply(actor),
+        *_overdue(actor),
         *_missing(actor),
     ]
 
@@ -125,8 +127,7 @@ def _waiting_orders(actor: Actor) -> list[Need]:
             "service",
             str(row.pk),
             f"{row} waits for a server: {row.product.name} for {row.client.name}",
-            row.waits_because
-            or f"Server group: {row.product.server_group.name if row.product.server_group else 'None'}. Attach one by hand.",
+            row.waits_because or row.waits_because or _why_it_waits(row),
             row.created_at,
             "working",
         )
@@ -144,6 +145,29 @@ def _waiting_supply(actor: Actor) -> list[Need]:
             text = "Accept it, which ends the allocation, or refuse it."
         needs.append(Need("supply", str(row.pk), f"{row}: {wanted}", text, row.asked_at, "working"))
     return needs
+
+
+def _why_it_waits(row: Service) -> str:
+    group = row.product.server_group
+    return (
+        f"It is filled from the group {group.name}." if group else "Server group: None. Attach one by hand."
+    )
+
+
+def _overdue(actor: Actor) -> list[Need]:
+    """Late, and still running: the suspension is on its way, or something stands against it."""
+    rows = late_services().filter(organisation_id=actor.organisation_id).exclude(waits_because="")
+    return [
+        Need(
+            "service",
+            str(row.pk),
+            f"{row} is overdue and could not be suspended",
+            row.waits_because,
+            row.activated_at or row.created_at,
+            "suspended",
+        )
+        for row in rows.order_by("next_due_on", "pk")[:MOST_OF_A_KIND]
+    ]
 
 
 def _missing(actor: Actor) -> list[Need]:

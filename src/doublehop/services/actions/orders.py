@@ -1,0 +1,131 @@
+"""A client orders, and orders are filled from a pool where the product has one. Else they wait for staff, who are told."""
+
+import re
+from collections.abc import Mapping
+
+from django.db import transaction
+
+from doublehop.jobs.actions import ring
+from doublehop.journal.queries import target_under_key
+from doublehop.notices import actions as notices
+from doublehop.organisations.actor import Actor, Duty, house_of
+from doublehop.organisations.models import Client
+from doublehop.organisations.queries import clients_visible_to
+from doublehop.organisations.refusals import BadInput, NotAllowed, NotHere, Refusal, WrongState
+from doublehop.services.actions.pools import candidates, locked_pool
+from doublehop.services.actions.services import attach, custom_values_of, new_service, write
+from doublehop.services.lifecycle import ServiceStatus
+from doublehop.services.models import Product, Service
+from doublehop.services.queries.store import store_products
+
+MOST_WAITING = 20
+"""Orders of one client that may wait at the same time: a form gone mad stops here."""
+
+
+@transaction.atomic
+def order(
+    actor: Actor, product_id: int, *, hostname: str, custom_values: Mapping[str, str], key: str
+) -> Service:
+    """A client orders what its store shows. ``key`` makes a form that is sent twice one order.
+
+    Raises BadInput with field "hostname" or "custom-<key>".
+    """
+    product = store_products(actor).select_related("server_group").filter(pk=product_id).first()
+    if product is None or actor.client_id is None:
+        raise NotHere
+    if not re.fullmatch(r"[ -~]{1,120}", key):
+        raise BadInput("The request carries no key that can be used.", field="key")
+    # Locked: a second request of the same moment waits here, and then finds the first one's order.
+    client = Client.objects.select_for_update().get(pk=actor.client_id)
+    if (earlier := _earlier(client, key)) is not None:
+        if earlier.product_id != product.pk:
+            raise WrongState("This key was used for something else.", code="key_reused")
+        return earlier
+    if client.services.filter(status=ServiceStatus.PENDING).count() >= MOST_WAITING:
+        raise WrongState(f"{MOST_WAITING} orders wait already. Ask our staff.", code="too_many")
+    values = custom_values_of(product, custom_values, asked="client")
+    service = new_service(client, product, hostname=hostname, custom_values=values)
+    write(actor, "service.ordered", service, sentence=f"{product.name} for {client.name}", key=key)
+    if product.server_group_id is not None:
+        ring_fill(service)
+    else:
+        tell_staff_that_it_waits(service)
+    return service
+
+
+@transaction.atomic
+def create_service(actor: Actor, *, client_id: int, product_id: int, hostname: str = "") -> Service:
+    """Staff order for a client."""
+    if not actor.has(Duty.SELL):
+        raise NotAllowed("Your role does not reach this. An owner or admin can do it.")
+    client = clients_visible_to(actor).filter(pk=client_id).first()
+    products = Product.objects.select_related("server_group")
+    product = products.filter(pk=product_id, organisation_id=actor.organisation_id).first()
+    if client is None or product is None or not actor.is_staff:
+        raise NotHere
+    service = new_service(client, product, hostname=hostname, custom_values={})
+    write(actor, "service.ordered", service, sentence=f"{product.name} for {client.name}")
+    if product.server_group_id is not None:
+        ring_fill(service)
+    return service
+
+
+def _earlier(client: Client, key: str) -> Service | None:
+    known = target_under_key(client.organisation_id, "service", f"{client.pk}:{key}")
+    return Service.objects.filter(pk=known, client=client).first() if known else None
+
+
+def ring_fill(service: Service, *, hurry: bool = True) -> None:
+    ring("services.fill", key=f"fill:{service.pk}", payload={"service_id": service.pk}, hurry=hurry)
+
+
+def tell_staff_that_it_waits(service: Service, why: str = "") -> None:
+    """Once for each order, to everybody who may attach a server."""
+    lines = (
+        f"{service}: {service.product.name} for {service.client.name} waits for a server.",
+        f"Hostname: {service.hostname}" if service.hostname else "",
+        why or "Server group: None. Attach a server by hand.",
+    )
+    notices.tell_staff(
+        organisation_id=service.organisation_id,
+        duty=Duty.OPERATE,
+        subject=f"{service} waits for a server",
+        body="\n".join(filter(None, lines)),
+        about="order_waits",
+        key=f"order:{service.pk}:waits",
+        service_id=service.pk,
+    )
+
+
+@transaction.atomic
+def fill(service_id: int) -> bool:
+    """Attaches the first free server of the product's pool that fits. False while there is none; why stands at the service."""
+    service = (
+        Service.objects.select_for_update(of=("self",))
+        .select_related("product__server_group", "client", "organisation")
+        .filter(pk=service_id)
+        .first()
+    )
+    if service is None or service.status != ServiceStatus.PENDING or service.server_id is not None:
+        return True
+    group = service.product.server_group
+    if group is None:
+        return False
+    locked_pool(group.pk)
+    house = house_of(service.organisation_id, service.organisation.name)
+    refused = ""
+    for server in candidates(house, group.pk, upstream_id=service.product.upstream_id):
+        try:
+            with transaction.atomic():
+                attach(house, service.pk, server.pk)
+        except Refusal as refusal:
+            refused = f"{server.label}: {refusal.sentence}"
+        else:
+            Service.objects.filter(pk=service.pk).update(waits_because="")
+            return True
+    why = refused or f"No server of the group {group.name} is free."
+    if why != service.waits_because:
+        service.waits_because = why[:300]
+        service.save(update_fields=["waits_because"])
+    tell_staff_that_it_waits(service, why)
+    return False
