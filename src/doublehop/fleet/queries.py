@@ -40,15 +40,31 @@ class DriverCard:
     label: str
     settings: tuple[SettingField, ...]
     server_settings: tuple[SettingField, ...]
+    module_label: str = ""
+    """What the module is called in a product's Module Settings; empty: not offered there."""
+    servers_list_label: str = ""
+    """What the menu is called in which staff choose one of its servers."""
 
 
 def drivers_offered() -> tuple[DriverCard, ...]:
     return tuple(driver_card(name) for name in registry.names() if not registry.load(name).for_training)
 
 
+def drivers_known() -> tuple[str, ...]:
+    """Names of all kinds of upstream, also of those that no form offers."""
+    return registry.names()
+
+
 def driver_card(name: str) -> DriverCard:
     driver = registry.load(name)
-    return DriverCard(driver.name, driver.label, driver.settings, driver.server_settings)
+    return DriverCard(
+        driver.name,
+        driver.label,
+        driver.settings,
+        driver.server_settings,
+        driver.module_label,
+        driver.servers_list_label,
+    )
 
 
 def server(actor: Actor, server_id: int) -> Server:

@@ -8,6 +8,8 @@ from doublehop.fleet.models import Server, ServerGroup, Upstream
 from doublehop.organisations.models import Client, Organisation
 from doublehop.services.lifecycle import OperationKind, OperationState, ServiceStatus, StepState
 
+USUAL_USERNAME = "root"
+
 
 class Offer(models.Model):
     """What an organisation offers to the resellers directly below it. A reseller's order for it ends in an allocation."""
@@ -227,7 +229,8 @@ class Service(models.Model):
 
     @property
     def shown_username(self) -> str:
-        return self.username or (self.server.username if self.server else "")
+        """What staff typed, else what the machine says, else what nearly all machines are set up with."""
+        return self.username or (self.server.username or USUAL_USERNAME if self.server else "")
 
 
 class Payment(models.Model):

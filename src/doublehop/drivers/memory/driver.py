@@ -133,4 +133,6 @@ DRIVER = Driver(
     account_fields=("account",),
     proves=(("serial", Proof.STRONG), ("mac", Proof.STRONG)),
     for_training=True,
+    module_label="Memory",
+    servers_list_label="Memory Servers List",
 )

@@ -1,8 +1,10 @@
 """Upstreams: settings, arming, and the questions that the worker answers."""
 
 from collections.abc import Mapping
+from urllib.parse import urlsplit
 
 from django.db import IntegrityError, transaction
+from django.db.models import ProtectedError
 from django.utils import timezone
 
 from doublehop.driver_kit import forms, registry
@@ -14,6 +16,7 @@ from doublehop.notices import actions as notices
 from doublehop.organisations import actions as organisations
 from doublehop.organisations import record, texts, vault
 from doublehop.organisations.actor import SYSTEM, Actor, Duty
+from doublehop.organisations.models import Organisation
 from doublehop.organisations.refusals import BadInput, NotAllowed, NotHere, NotOffered, WrongState
 
 LONGEST_ENDPOINT = 200
@@ -111,6 +114,83 @@ def update_upstream(actor: Actor, upstream_id: int, *, name: str, values: Mappin
 
 
 @transaction.atomic
+def find_or_make_upstream(
+    actor: Actor, driver: str, values: Mapping[str, str], name: str, arm: bool
+) -> tuple[Upstream, bool]:
+    """The one upstream that these settings belong to, with them in it, and whether it is new. Tests it and reads its list.
+
+    The kind, the endpoint and the account tell upstreams apart. ``values`` are raw form texts; an empty secret keeps the
+    stored one. ``name`` is for a new one; empty, it is named after host and account. ``arm``: to be armed by the first test in which everything is fine.
+    """
+    organisation_id = require_set_up(actor)
+    declared = driver_named(driver)
+    # Two that save at the same moment would make it twice.
+    Organisation.objects.select_for_update(of=("self",)).get(pk=organisation_id)
+    row = _belonging(organisation_id, declared, values)
+    parsed = parse_or_refuse(declared.settings, values, _kept(row) if row is not None else {})
+    made = row is None
+    row = row or Upstream(organisation_id=organisation_id, driver=driver)
+    _apply(row, declared, parsed)
+    if made:
+        row.name = texts.name_of(name or _name_of(row, declared), 80)
+    _forget_test(row)
+    _save(row)
+    record.write(
+        actor,
+        "upstream.created" if made else "upstream.changed",
+        ("upstream", row.pk),
+        target_label=row.name,
+        sentence="with the settings of a product",
+    )
+    return ask_anew(actor, row.pk, arm=arm), made
+
+
+def _kept(row: Upstream) -> dict[str, Secret]:
+    """Secrets that no key opens any more are typed anew, and nobody has to delete the row for it."""
+    try:
+        return vault.unseal(row.sealed_secrets, row="upstream")
+    except vault.VaultClosed:
+        return {}
+
+
+def _name_of(row: Upstream, driver: Driver) -> str:
+    host = urlsplit(row.endpoint).hostname or row.endpoint
+    accounts = [part for part in row.account.split("/") if part]
+    return ", ".join(filter(None, (host, *accounts)))[:80] or driver.label[:80]
+
+
+def _belonging(organisation_id: int, driver: Driver, values: Mapping[str, str]) -> Upstream | None:
+    """By what tells upstreams apart. What cannot be read is left to the whole form, which names every wrong field."""
+    names = {driver.endpoint_field, *driver.account_fields}
+    found, errors = forms.parse([field for field in driver.settings if field.name in names], values)
+    if errors:
+        return None
+    return (
+        Upstream.objects.select_for_update()
+        .filter(
+            organisation_id=organisation_id,
+            driver=driver.name,
+            endpoint=str(found.get(driver.endpoint_field, "")),
+            account=_account_of(driver, found),
+        )
+        .first()
+    )
+
+
+@transaction.atomic
+def ask_anew(actor: Actor, upstream_id: int, *, arm: bool) -> Upstream:
+    """As if it were new: what went wrong before is forgotten, the connection tested, and the list read again."""
+    row = locked_upstream(actor, upstream_id)
+    row.failing_since, row.failed_at, row.failure_code, row.failure_text = None, None, "", ""
+    row.synced_at, row.arm_when_fine = None, arm
+    row.save()
+    ask_test(actor, row.pk)
+    ask_sync(actor, row.pk)
+    row.refresh_from_db()
+    return row
+
+
+@transaction.atomic
 def delete_upstream(actor: Actor, upstream_id: int) -> None:
     row = locked_upstream(actor, upstream_id)
     if Server.objects.filter(upstream=row).exists():
@@ -118,7 +198,10 @@ def delete_upstream(actor: Actor, upstream_id: int) -> None:
             "Servers are known through it. An upstream can be deleted only before its first server."
         )
     label = row.name
-    row.delete()
+    try:
+        row.delete()
+    except ProtectedError as error:
+        raise WrongState("A product uses it. Choose another one in its Module Settings first.") from error
     record.write(actor, "upstream.deleted", ("upstream", upstream_id), target_label=label)
 
 
@@ -216,7 +299,7 @@ def reseal_secrets() -> int:
 
 def _forget_test(row: Upstream) -> None:
     """What was found with other settings says nothing about these."""
-    row.tested_at, row.test_report, row.test_fingerprint = None, [], ""
+    row.tested_at, row.test_report, row.test_fingerprint, row.learned = None, [], "", {}
 
 
 def _apply(row: Upstream, driver: Driver, values: Values) -> None:
@@ -224,10 +307,14 @@ def _apply(row: Upstream, driver: Driver, values: Values) -> None:
     row.settings = plain
     row.sealed_secrets = vault.seal(secrets, row="upstream")
     row.endpoint = str(plain.get(driver.endpoint_field, "")) if driver.endpoint_field else ""
-    row.account = "/".join(str(plain.get(name, "")) for name in driver.account_fields)
+    row.account = _account_of(driver, plain)
     if len(row.endpoint) > LONGEST_ENDPOINT or len(row.account) > LONGEST_ENDPOINT:
         names = [driver.endpoint_field] if len(row.endpoint) > LONGEST_ENDPOINT else driver.account_fields
         raise BadSettings(dict.fromkeys(names, f"At most {LONGEST_ENDPOINT} signs."))
+
+
+def _account_of(driver: Driver, values: Mapping[str, object]) -> str:
+    return "/".join(str(values.get(name, "")) for name in driver.account_fields)
 
 
 def _save(row: Upstream) -> None:

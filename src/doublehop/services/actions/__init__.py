@@ -6,6 +6,7 @@ from doublehop.services.actions.catalogue import (
     create_suspend_policy,
     update_product,
 )
+from doublehop.services.actions.modules import ModuleForm, save_module_settings
 from doublehop.services.actions.operations import AlreadyOpen, cancel, request, settle
 from doublehop.services.actions.orders import create_service, order
 from doublehop.services.actions.services import (
@@ -19,6 +20,7 @@ from doublehop.services.actions.services import (
 
 __all__ = [
     "AlreadyOpen",
+    "ModuleForm",
     "attach",
     "cancel",
     "cancel_service",
@@ -29,6 +31,7 @@ __all__ = [
     "detach",
     "order",
     "request",
+    "save_module_settings",
     "save_service",
     "settle",
     "swap",

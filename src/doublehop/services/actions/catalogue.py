@@ -93,16 +93,18 @@ def create_product(actor: Actor, form: ProductForm) -> Product:
     return product
 
 
+def locked_product(actor: Actor, product_id: int) -> Product:
+    rows = Product.objects.select_for_update().filter(organisation_id=_organisation(actor))
+    product = rows.filter(pk=product_id).first()
+    if product is None:
+        raise NotHere
+    return product
+
+
 @transaction.atomic
 def update_product(actor: Actor, product_id: int, form: ProductForm) -> Product:
     """Services that exist keep their own price; the rest of the product holds for them from now on."""
-    product = (
-        Product.objects.select_for_update()
-        .filter(pk=product_id, organisation_id=_organisation(actor))
-        .first()
-    )
-    if product is None:
-        raise NotHere
+    product = locked_product(actor, product_id)
     _fill(product, form)
     record.write(actor, "product.changed", ("product", product.pk), target_label=product.name)
     return product
@@ -119,8 +121,12 @@ def _fill(product: Product, form: ProductForm) -> None:
     product.price = money(form.price, "price")
     product.description = texts.remark(form.description, field="description")[:300]
     product.hidden = form.hidden
-    fill_provisioning(product, form)
+    fill_provisioning(product, form.server_group_id, form.suspend_policy_id, form.client_rights)
     _fill_more(product, form)
+    save_product(product)
+
+
+def save_product(product: Product) -> None:
     try:
         with transaction.atomic():
             product.save()
@@ -128,25 +134,24 @@ def _fill(product: Product, form: ProductForm) -> None:
         raise BadInput("A product of this name is there already.", field="name") from error
 
 
-def fill_provisioning(product: Product, form: ProductForm) -> None:
-    """Where its servers come from by hand or by pool, how it is suspended, and what its clients may do."""
+def fill_provisioning(
+    product: Product, server_group_id: int | None, suspend_policy_id: int | None, rights: Sequence[str]
+) -> None:
+    """The group, the policy and the rights, which must be the organisation's own. Raises BadInput."""
     own = {"organisation_id": product.organisation_id}
     product.server_group = None
-    if form.server_group_id is not None:
-        product.server_group = ServerGroup.objects.filter(pk=form.server_group_id, **own).first()
+    if server_group_id is not None:
+        product.server_group = ServerGroup.objects.filter(pk=server_group_id, **own).first()
         if product.server_group is None:
             raise BadInput("Choose a server group, or None.", field="server_group_id")
     product.suspend_policy = None
-    if form.suspend_policy_id is not None:
-        product.suspend_policy = SuspendPolicy.objects.filter(pk=form.suspend_policy_id, **own).first()
+    if suspend_policy_id is not None:
+        product.suspend_policy = SuspendPolicy.objects.filter(pk=suspend_policy_id, **own).first()
         if product.suspend_policy is None:
             raise BadInput("Choose a suspend policy, or none.", field="suspend_policy_id")
-    unknown = set(form.client_rights) - {right.value for right in Right}
-    if unknown:
+    if set(rights) - {right.value for right in Right}:
         raise BadInput("Choose rights from the list.", field="client_rights")
-    product.client_rights = [
-        right.value for right in Right if right is Right.VIEW or right.value in form.client_rights
-    ]
+    product.client_rights = [right.value for right in Right if right is Right.VIEW or right.value in rights]
 
 
 def _fill_more(product: Product, form: ProductForm) -> None:

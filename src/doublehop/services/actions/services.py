@@ -84,7 +84,7 @@ def attach(actor: Actor, service_id: int, server_id: int) -> Service:
             return service
         raise WrongState(f"{service} has a server already. Swap it instead.")
     _move(service, ServiceVerb.ATTACH)
-    server = _take(actor, server_id)
+    server = _take(actor, server_id, service.product)
     _give(service, server)
     _save(service)
     write(
@@ -106,7 +106,7 @@ def swap(actor: Actor, service_id: int, server_id: int) -> Service:
     _move(service, ServiceVerb.SWAP)
     old = service.server
     _release(service, old)
-    server = _take(actor, server_id)
+    server = _take(actor, server_id, service.product)
     _give(service, server)
     _save(service)
     write(
@@ -249,10 +249,14 @@ def _refuse_while_open(server: Server) -> None:
         )
 
 
-def _take(actor: Actor, server_id: int) -> Server:
-    Server.objects.select_for_update(of=("self",)).filter(pk=server_id).first()
-    if not sellable_servers(actor).filter(pk=server_id).exists():
+def _take(actor: Actor, server_id: int, product: Product) -> Server:
+    row = Server.objects.select_for_update(of=("self",)).filter(pk=server_id).first()
+    if row is None or not sellable_servers(actor).filter(pk=server_id).exists():
         raise NotHere("This server is not yours to attach.")
+    if product.upstream_id is not None and row.upstream_id != product.upstream_id:
+        raise WrongState(
+            f"{product.name} takes servers of the login in its Module Settings only.", code="other_module"
+        )
     if open_holds([server_id]).exists():
         raise WrongState(
             "This server is still suspended from its last service. Unsuspend it first.", code="held"
