@@ -7,9 +7,11 @@ from django.urls import URLPattern, path
 
 from doublehop.panels.admin import (
     bandwidth,
+    billing,
     bulk,
     clients,
     dashboard,
+    endings,
     groups,
     journal,
     module_settings,
@@ -54,8 +56,10 @@ urlpatterns = [
     page("services/<int:service_id>/do/", services.act, "service-act"),
     page("services/<int:service_id>/live/", services.live, "service-live"),
     page("services/<int:service_id>/refresh/", services.refresh, "service-refresh"),
-    page("services/<int:service_id>/terminate/", services.terminate, "service-terminate"),
-    page("services/<int:service_id>/cancel/", services.cancel, "service-cancel"),
+    page("services/<int:service_id>/terminate/", endings.terminate, "service-terminate"),
+    page("services/<int:service_id>/cancel/", endings.cancel, "service-cancel"),
+    page("services/<int:service_id>/payments/", billing.record_payment, "service-payment"),
+    page("services/<int:service_id>/due/", billing.set_due_date, "service-due"),
     # servers
     page("servers/", servers.servers, "servers"),
     page("servers/new/", server_forms.new, "server-new"),
