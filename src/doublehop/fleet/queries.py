@@ -22,6 +22,7 @@ from doublehop.fleet.models import (
 )
 from doublehop.fleet.permissions import open_at
 from doublehop.fleet.permissions import visible_to as servers_visible_to
+from doublehop.organisations import vault
 from doublehop.organisations.actor import Actor
 from doublehop.organisations.queries import tandem_user, tandem_users_visible_to
 from doublehop.organisations.refusals import NotHere
@@ -240,3 +241,12 @@ def permission_windows(actor: Actor, server_id: int) -> Sequence[tuple[datetime,
 def stored_settings(actor: Actor, upstream_id: int) -> dict[str, object]:
     """The plain settings for a form; secrets never leave the vault."""
     return dict(upstream(actor, upstream_id).settings)
+
+
+def stored_secrets(actor: Actor, upstream_id: int) -> frozenset[str]:
+    """The names of those that are there, for a form. None where the vault cannot be opened: they have to be typed again."""
+    try:
+        kept = vault.unseal(upstream(actor, upstream_id).sealed_secrets, row="upstream")
+    except vault.VaultClosed:
+        return frozenset()
+    return frozenset(name for name, secret in kept.items() if secret)

@@ -1,6 +1,6 @@
 """What a person typed, kept while it is refused. Checking is the actions'; a form only carries texts and sentences."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,7 +17,12 @@ _INPUT = {
     FieldKind.LINES: "textarea",
     FieldKind.INTEGER: "number",
     FieldKind.URL: "url",
+    FieldKind.CHOICE: "select",
 }
+_WIDE = frozenset({FieldKind.URL, FieldKind.LINES, FieldKind.FINGERPRINT})
+KEPT = "Leave as it is to keep it."
+DOTS = "••••••••••••"
+"""Stands in the field of a secret that is stored, in the pale ink of what is not typed."""
 
 
 @dataclass
@@ -41,7 +46,7 @@ class Filled:
             raise refusal
         self.status = refusal.http_status
         if isinstance(refusal, BadSettings):
-            self.errors.update({_PREFIX + name: text for name, text in refusal.errors.items()})
+            self.errors.update({(prefix or _PREFIX) + name: text for name, text in refusal.errors.items()})
         elif prefix + refusal.field in self.values:
             self.errors[prefix + refusal.field] = refusal.sentence
         else:
@@ -65,6 +70,14 @@ class Drawn:
     hint: str
     error: str
     required: bool
+    placeholder: str
+    options: tuple[tuple[str, str], ...]
+    narrow: bool
+
+    @property
+    def autocomplete(self) -> str:
+        """The person's own saved password must not slip into a field of another house."""
+        return "new-password" if self.type == "password" else "off"
 
 
 def draw(
@@ -73,8 +86,14 @@ def draw(
     errors: Mapping[str, str],
     *,
     is_new: bool,
+    prefix: str = _PREFIX,
+    stored: Collection[str] | None = None,
+    kept: str = KEPT,
 ) -> list[Drawn]:
-    """Inputs for settings that a kind of upstream declares. Secrets are never echoed."""
+    """Inputs for settings that a kind of upstream declares. Secrets are never echoed.
+
+    ``stored`` names the secrets that are there already (None: unless ``is_new``, all of them); ``kept`` is said below them.
+    """
     drawn = []
     for one in fields:
         value = values.get(one.name, one.default)
@@ -82,22 +101,24 @@ def draw(
             value = "\n".join(str(line) for line in value)
         if one.kind is FieldKind.BOOLEAN:
             value = value in (True, "1", "true", "yes", "on")
-        kept = one.is_secret and not is_new
-        hint = " ".join(filter(None, (one.hint, "Leave as it is to keep it." if kept else "")))
+        is_kept = one.is_secret and not is_new and (stored is None or one.name in stored)
         drawn.append(
             Drawn(
-                name=_PREFIX + one.name,
+                name=prefix + one.name,
                 label=one.label,
                 type=_INPUT.get(one.kind, "text"),
                 value="" if one.is_secret else value,
-                hint=hint,
-                error=errors.get(_PREFIX + one.name, ""),
-                required=one.required and not kept and one.kind is not FieldKind.BOOLEAN,
+                hint=" ".join(filter(None, (one.hint, kept if is_kept else ""))),
+                error=errors.get(prefix + one.name, ""),
+                required=one.required and not is_kept and one.kind is not FieldKind.BOOLEAN,
+                placeholder=DOTS if is_kept else "",
+                options=one.choices if one.required or one.default else (("", "None"), *one.choices),
+                narrow=one.kind not in _WIDE,
             )
         )
     return drawn
 
 
-def typed_settings(post: QueryDict, fields: Iterable[SettingField]) -> dict[str, str]:
+def typed_settings(post: QueryDict, fields: Iterable[SettingField], prefix: str = _PREFIX) -> dict[str, str]:
     """Raw texts by field name, as the actions take them. A box that is not ticked is an empty text."""
-    return {one.name: post.get(_PREFIX + one.name, "") for one in fields}
+    return {one.name: post.get(prefix + one.name, "") for one in fields}

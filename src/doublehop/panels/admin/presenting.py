@@ -19,6 +19,8 @@ UNDER_WAY: dict[str, str] = {
     OperationKind.POWER_OFF: "Switching off",
     OperationKind.SUSPEND: "Being suspended",
     OperationKind.UNSUSPEND: "Coming back",
+    OperationKind.RESCUE_START: "Starting rescue",
+    OperationKind.RESCUE_STOP: "Leaving rescue",
 }
 
 RIGHTS: dict[str, str] = {

@@ -132,7 +132,8 @@ def _panel(actor: Actor, server: Any) -> dict[str, Any]:
     buttons = (
         queries.buttons(actor, service) if service is not None else queries.server_buttons(actor, server)
     )
-    questions = commands.drawn(buttons)
+    effect = commands.suspend_effect(server, service)
+    questions = commands.drawn(buttons, server.label, effect)
     return {
         **frame_of(actor, server, "overview"),
         "service": service,
@@ -140,7 +141,6 @@ def _panel(actor: Actor, server: Any) -> dict[str, Any]:
         "questions": questions,
         "suspension": queries.suspension_of(actor, service) if service is not None else None,
         "holds": list(fleet.holds_on(actor, server.pk)) if service is None else [],
-        "effect": commands.suspend_effect(server, service),
         "pressing": commands.pressing(queries.last_operation(actor, server.pk)),
         "addresses": list(fleet.addresses_of(actor, server.pk)),
         "may": reach(actor),

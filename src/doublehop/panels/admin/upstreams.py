@@ -114,7 +114,7 @@ def edit(request: HttpRequest, upstream_id: int) -> HttpResponse:
     return show(request, "upstream_form.html", context, status=form.status)
 
 
-def _panel(actor: Actor, row: Any) -> dict[str, Any]:
+def panel_of(actor: Actor, row: Any) -> dict[str, Any]:
     """Everything on the page that changes when an answer arrives."""
     is_testing = _pending(row.test_asked_at, row.tested_at)
     is_reading = _pending(row.sync_asked_at, row.synced_at) and not _failed_since(row, row.sync_asked_at)
@@ -147,7 +147,7 @@ def _panel(actor: Actor, row: Any) -> dict[str, Any]:
 
 def _failed_since(row: Any, asked: Any) -> bool:
     """The last question was answered, by a failure: then it is not waited for any more."""
-    return row.failing_since is not None and timezone.now() - asked > STILL_ASKING_AFTER
+    return row.failed_at is not None and row.failed_at >= asked
 
 
 def _to_pin(row: Any, card: fleet.DriverCard, settings: Mapping[str, object]) -> str:
@@ -171,7 +171,7 @@ def upstream(request: HttpRequest, upstream_id: int) -> HttpResponse:
     actor = actor_of(request)
     row = fleet.upstream(actor, upstream_id)
     listed = fleet.servers_visible_to(actor).filter(upstream_id=row.pk).order_by("label", "pk")
-    context = {**_panel(actor, row), "servers": listed[:10], "has_servers": listed.exists()}
+    context = {**panel_of(actor, row), "servers": listed[:10], "has_servers": listed.exists()}
     return show(request, "upstream.html", context)
 
 
@@ -179,7 +179,7 @@ def upstream(request: HttpRequest, upstream_id: int) -> HttpResponse:
 def live(request: HttpRequest, upstream_id: int) -> HttpResponse:
     actor = actor_of(request)
     row = fleet.upstream(actor, upstream_id)
-    return fragments(request, ("upstream_poll", "upstream_state", "upstream_test"), _panel(actor, row))
+    return fragments(request, ("upstream_poll", "upstream_state", "upstream_test"), panel_of(actor, row))
 
 
 def _delete(actor: Actor, upstream_id: int) -> None:

@@ -9,6 +9,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from doublehop.fleet.queries import open_holds
+from doublehop.journal.queries import target_under_key
 from doublehop.organisations import texts
 from doublehop.organisations.actor import Actor, Duty, house_of
 from doublehop.organisations.refusals import BadInput, NotAllowed, Refusal, WrongState
@@ -25,10 +26,15 @@ _ALIVE = (ServiceStatus.ACTIVE, ServiceStatus.SUSPENDED)
 
 @transaction.atomic
 def record_payment(
-    actor: Actor, service_id: int, *, amount: str, received_on: date, note: str = ""
+    actor: Actor, service_id: int, *, amount: str, received_on: date, note: str = "", key: str = ""
 ) -> Payment:
-    """Money for one more cycle has come in: the due date moves on, and a suspension for being overdue is lifted."""
+    """Money for one more cycle has come in: the due date moves on, and a suspension for being overdue is lifted.
+
+    ``key`` makes a form that is sent twice one payment.
+    """
     service = _own(actor, service_id)
+    if key and target_under_key(service.organisation_id, "service", f"{service.client_id}:{key}") is not None:
+        return Payment.objects.filter(service=service).latest("pk")
     paid = money(amount, "amount")
     if paid == 0:
         raise BadInput("Write the amount that has come in.", field="amount")
@@ -49,7 +55,7 @@ def record_payment(
         recorded_by=actor.label,
     )
     sentence = f"{paid} {service.currency}; next due on {service.next_due_on:%Y-%m-%d}"
-    write(actor, "service.payment_recorded", service, server=service.server, sentence=sentence)
+    write(actor, "service.payment_recorded", service, server=service.server, sentence=sentence, key=key)
     _bring_back(service, payment)
     return payment
 

@@ -4,7 +4,7 @@ import hashlib
 import json
 import re
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
@@ -30,7 +30,7 @@ from doublehop.services.lifecycle import (
     StepKind,
     StepState,
 )
-from doublehop.services.models import Operation, Service, Step
+from doublehop.services.models import Operation, Service, Step, SuspendPolicy
 from doublehop.services.wording import name_of
 
 __all__ = ["AlreadyOpen", "cancel", "request", "settle"]
@@ -299,9 +299,13 @@ def add_steps(
 
 def suspend_ways(server: Server, service: Service | None) -> str:
     """The way that a suspension of this server takes: the first of the policy that the machine offers."""
-    policy = service.product.suspend_policy if service is not None else None
+    return way_offered(server.capabilities, service.product.suspend_policy if service is not None else None)
+
+
+def way_offered(capabilities: Collection[str], policy: SuspendPolicy | None) -> str:
+    """The same for any machine that offers ``capabilities``. Without a policy the usual order holds."""
     for way in policy.ways if policy is not None else DEFAULT_WAYS:
-        if way == "notify" or _WAY_PART[way] in server.capabilities:
+        if way == "notify" or _WAY_PART[way] in capabilities:
             return str(way)
     return "notify"
 

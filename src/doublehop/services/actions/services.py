@@ -325,7 +325,7 @@ def write(
     sentence: str = "",
     key: str = "",
 ) -> None:
-    """A line of the journal. ``key`` is the caller's name for one press of a button, where the deed was a new service."""
+    """A line of the journal. ``key`` is the caller's name for one press of a button, where nothing else remembers it."""
     record.write(
         actor,
         verb,

@@ -20,6 +20,7 @@ from doublehop.services.queries.search import Hit, search
 from doublehop.services.queries.services import (
     Button,
     buttons,
+    naming_button,
     server_buttons,
     service,
     service_of_server,
@@ -38,6 +39,7 @@ __all__ = [
     "buttons",
     "history",
     "last_operation",
+    "naming_button",
     "needs_a_person",
     "operation",
     "operations_visible_to",

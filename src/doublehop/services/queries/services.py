@@ -1,6 +1,6 @@
 """Services as their staff and their clients see them."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -76,6 +76,8 @@ BUTTONS = (
     OperationKind.SUSPEND,
     OperationKind.UNSUSPEND,
     OperationKind.REFRESH_ADDRESSES,
+    OperationKind.RESCUE_START,
+    OperationKind.RESCUE_STOP,
 )
 
 
@@ -91,10 +93,19 @@ def server_buttons(actor: Actor, row: Server) -> list[Button]:
     return _draw(actor, row, None)
 
 
-def _draw(actor: Actor, server: Server, service_row: Service | None) -> list[Button]:
+def naming_button(actor: Actor, row: Service) -> Button | None:
+    """Whether the addresses of a service may be given names now. None: not offered, or not the actor's right to know."""
+    if row.server is None:
+        return None
+    return next(iter(_draw(actor, row.server, row, (OperationKind.SET_RDNS,))), None)
+
+
+def _draw(
+    actor: Actor, server: Server, service_row: Service | None, kinds: Sequence[OperationKind] = BUTTONS
+) -> list[Button]:
     drawn = []
     facts = look_at(actor, server)
-    for kind in BUTTONS:
+    for kind in kinds:
         refusal = why_not(actor, kind, server, service_row, facts=facts)
         if isinstance(refusal, NotOffered) or (
             isinstance(refusal, NotAllowed | NotHere) and not actor.is_staff

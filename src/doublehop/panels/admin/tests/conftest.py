@@ -45,3 +45,18 @@ def house(db: None) -> House:
 @pytest.fixture
 def rosa(house: House) -> Client:
     return browser(house.cast.rosa)
+
+
+@pytest.fixture
+def sold(house: House) -> House:
+    """Its product comes through a module: the one upstream of the house."""
+    Product.objects.filter(pk=house.product.pk).update(module="memory", upstream=house.stage.upstream)
+    house.product.refresh_from_db()
+    return house
+
+
+@pytest.fixture
+def waiting(sold: House) -> str:
+    """The page of an order that has no server yet."""
+    row = a_service(sold.cast.rosa, sold.cast.quillfeather.pk, sold.product)
+    return f"/admin/clients/{row.client_id}/services/{row.pk}/"

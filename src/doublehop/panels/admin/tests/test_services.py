@@ -110,7 +110,7 @@ def test_suspension_without_a_reason_is_refused(house, rosa):
 def test_servers_list_tells_its_states_apart(house, rosa):
     waiting = a_service(house.cast.rosa, house.cast.quillfeather.pk, house.product)
     page = f"/admin/services/{waiting.pk}/"
-    assert "2 free servers" in rosa.get(page, follow=True).content.decode()
+    assert "2 free, 1 attached" in rosa.get(page, follow=True).content.decode()
     Upstream.objects.update(failing_since=timezone.now(), failure_code="credentials_rejected")
     text = rosa.get(page, follow=True).content.decode()
     assert "API Error: Authentication Error" in text

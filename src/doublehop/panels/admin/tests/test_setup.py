@@ -76,8 +76,10 @@ def test_product_from_group_to_module_settings(house, rosa):
         "/admin/setup/products/new/", {"type": "server", "group_id": group.pk, "name": "Storage S"}
     )["Location"]
     product = Product.objects.get(name="Storage S")
-    assert address == f"/admin/setup/products/{product.pk}/module/"
-    rosa.post(address, {"server_group_id": "", "suspend_policy_id": "", "client_rights": ["power"]})
+    assert address == f"/admin/setup/products/{product.pk}/"
+    rosa.post(
+        address + "module/", {"server_group_id": "", "suspend_policy_id": "", "client_rights": ["power"]}
+    )
     rosa.post(
         f"/admin/setup/products/{product.pk}/pricing/",
         {"price": "89", "currency": "USD", "cycle": "monthly"},

@@ -111,6 +111,20 @@
   addEventListener("beforeunload", (event) => { if (document.querySelector("form[data-changed]:not([data-sent])")) event.preventDefault(); });
   document.addEventListener("reset", (event) => event.target.removeAttribute("data-changed"));
 
+  /* parts of a form that hang on a choice: data-when="module=x login=fields" ("module" alone: anything); what is hidden is not sent */
+  const holds = (form, condition) => {
+    const [name, value] = condition.split("=");
+    const present = form.elements[name] ? form.elements[name].value : "";
+    return value === undefined ? present !== "" : present === value;
+  };
+  const followChoices = (form) => {
+    for (const part of all("[data-when]", form)) {
+      const fits = part.dataset.when.split(" ").every((condition) => holds(form, condition));
+      part.hidden = !fits;
+      part.disabled = !fits;
+    }
+  };
+
   /* ticks and the bar they show */
   const countTicks = (form) => {
     const ticks = all("input[data-tick]", form);
@@ -124,6 +138,7 @@
     const box = event.target;
     if (box.matches("input[data-tick-all]")) all("input[data-tick]", box.form).forEach((tick) => { tick.checked = box.checked; });
     if (box.matches("input[data-tick], input[data-tick-all]")) countTicks(box.form);
+    if (box.form && box.form.querySelector("[data-when]")) followChoices(box.form);
     if (box.matches("[data-submit-on-change]")) box.form.requestSubmit();
     if (box.matches("[data-single-keys]")) localStorage.setItem("single-keys", box.checked ? "on" : "off");
   });
@@ -197,13 +212,30 @@
 
   /* what the last answer was is told to the server, so that an unchanged fragment costs no swap */
   const tags = new Map();
+  let leftOut = false;
+  /* what somebody is typing into, or has chosen and not saved, is not replaced by what arrives */
+  const isTouched = (field) => {
+    if (field === document.activeElement) return true;
+    if (field.tagName !== "SELECT") return field.type === "hidden" ? false : field.value !== field.defaultValue;
+    const first = field.querySelector("option[selected]") || field.options[0];
+    return Boolean(first) && field.value !== first.value;
+  };
+  document.addEventListener("htmx:oobBeforeSwap", (event) => {
+    const old = event.detail.target;
+    if (!old.hasAttribute("data-typed") && !all("input, select, textarea", old).some(isTouched)) return;
+    event.detail.shouldSwap = false;
+    leftOut = true;
+  });
   document.addEventListener("htmx:configRequest", (event) => {
     const { verb, path, headers } = event.detail;
     if (verb === "get" && event.detail.elt.dataset.poll && tags.has(path)) headers["If-None-Match"] = tags.get(path);
   });
   document.addEventListener("htmx:afterRequest", (event) => {
     const { elt, xhr, pathInfo, successful } = event.detail;
-    if (elt.dataset.poll && xhr.status === 200) tags.set(pathInfo.requestPath, xhr.getResponseHeader("ETag"));
+    if (elt.dataset.poll && xhr.status === 200) {
+      if (leftOut) tags.delete(pathInfo.requestPath); else tags.set(pathInfo.requestPath, xhr.getResponseHeader("ETag"));
+      leftOut = false;
+    }
     if (elt.dataset.poll && (successful || xhr.status === 304)) elt.removeAttribute("data-old");
     if (elt.tagName === "FORM") release(elt);
   });
@@ -237,6 +269,7 @@
     if (summary) summary.focus();
     const keys = document.querySelector("[data-single-keys]");
     if (keys) keys.checked = singleKeys();
+    all("form:has([data-when])").forEach(followChoices);
     for (const opener of all("[data-drawer]")) opener.setAttribute("aria-expanded", "false");
   };
   if (document.readyState === "loading") document.addEventListener("DOMContentLoaded", begin); else begin();
