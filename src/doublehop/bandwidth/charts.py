@@ -3,7 +3,7 @@
 Rates are Mbit/s, volumes octets (GB = 10^9 octets), times UTC. ``None`` stands for "not measured", never for zero.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -15,6 +15,7 @@ from doublehop.bandwidth.percentile import ninety_fifth
 from doublehop.bandwidth.slots import DAY_MS, SLOT_SECONDS, SLOTS_PER_DAY, start_of
 
 UNIT = "Mbit/s"
+VOLUME_UNIT = "GB"
 STEPS = (1, 2, 3, 4, 6, 8, 9, 12, 16, 18, 24, 32, 36, 48, 72, 96, 144, 288)
 """Slots in one point of a line: those that divide a day."""
 
@@ -88,6 +89,20 @@ class Row:
 
 
 @dataclass(frozen=True)
+class Provided:
+    """Of a chart whose figures the upstream counted. ``source``, ``unit`` and ``failure_text`` are empty for all but its owner.
+
+    Its rows count days or hours as ``measured``, and have no highest value.
+    """
+
+    hourly: bool
+    read_at: datetime | None
+    source: str = ""
+    unit: str = ""
+    failure_text: str = ""
+
+
+@dataclass(frozen=True)
 class Chart:
     """A chart with everything that is said about it. ``start`` to ``end`` is the axis; the lines end where time has come."""
 
@@ -113,6 +128,9 @@ class Chart:
     gaps: tuple[tuple[datetime, datetime], ...] = ()
     """From when to when nothing was measured although it should have been."""
     unit: str = UNIT
+    """Of the lines: a rate; of figures that were counted elsewhere GB, in each point or on average of its days."""
+    provided: "Provided | None" = None
+    """None where the octets are slots of our own."""
 
     @property
     def in_gb(self) -> float:
@@ -131,6 +149,7 @@ def chart_data(chart: Chart) -> dict[str, Any]:
     """For the script that draws: times in seconds since 1970."""
     return {
         "unit": chart.unit,
+        "provided": chart.provided is not None,
         "start": int(chart.start.timestamp()),
         "end": int(chart.end.timestamp()),
         "step": chart.step_seconds,
@@ -253,49 +272,3 @@ def day_label(moment: datetime) -> str:
 
 def month_label(moment: datetime) -> str:
     return f"{moment:%B %Y}"
-
-
-TABLE_HEAD = (
-    "Period (UTC)",
-    "In, GB",
-    "Out, GB",
-    "Highest 5 minutes, Mbit/s",
-    "Measured",
-    "Of",
-    "In, octets",
-    "Out, octets",
-)
-VALUES_HEAD = ("Begins (UTC)", "In, octets", "Out, octets", "In, Mbit/s", "Out, Mbit/s")
-
-
-def table_lines(rows: Iterable[Row]) -> list[tuple[object, ...]]:
-    """The table as CSV cells, oldest first; the same numbers as on the page, and the octets behind them."""
-    return [
-        TABLE_HEAD,
-        *(
-            (
-                f"{row.start:%Y-%m-%d %H:%M}",
-                row.in_gb,
-                row.out_gb,
-                "" if row.highest is None else row.highest,
-                row.measured,
-                row.of,
-                row.octets_in,
-                row.octets_out,
-            )
-            for row in rows
-        ),
-    ]
-
-
-def value_lines(slots: Slots) -> list[tuple[object, ...]]:
-    """Every expected 5-minute value as CSV cells, oldest first; empty cells where none was measured."""
-    lines: list[tuple[object, ...]] = [VALUES_HEAD]
-    for place in np.flatnonzero(slots.expected).tolist():
-        begins = f"{start_of(slots.first + place):%Y-%m-%d %H:%M}"
-        if slots.measured[place]:
-            inward, out = int(slots.octets_in[place]), int(slots.octets_out[place])
-            lines.append((begins, inward, out, rate(inward), rate(out)))
-        else:
-            lines.append((begins, "", "", "", ""))
-    return lines

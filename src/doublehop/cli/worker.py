@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 from typing import IO
 
-from doublehop.bandwidth import collector
+from doublehop.bandwidth import collector, totals
 from doublehop.cli import lifeline, upkeep
 from doublehop.cli.arrivals import ENDING
 from doublehop.cli.stopping import CANNOT_START, WRONG, CannotGoOn
@@ -26,6 +26,7 @@ JOBS: dict[str, JobFunction] = {
     **services_work.JOBS,
     **services_upkeep.JOBS,
     **collector.JOBS,
+    **totals.JOBS,
 }
 PERIODIC = (
     *notices_work.PERIODIC,
@@ -33,6 +34,7 @@ PERIODIC = (
     *services_work.PERIODIC,
     *services_upkeep.PERIODIC,
     *collector.PERIODIC,
+    *totals.PERIODIC,
 )
 GRACE_SECONDS = 9.0
 """A job that runs longer after the request to end is given up; its rows say how to go on at the next start."""

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from django.http import HttpRequest, HttpResponse, JsonResponse
 
 from doublehop.bandwidth import queries
-from doublehop.bandwidth.queries import Chart
+from doublehop.bandwidth.queries import Chart, Provided
 from doublehop.organisations.actor import Actor
 from doublehop.panels import words
 
@@ -49,9 +49,26 @@ class TrafficCard:
         return found
 
     @property
+    def counted_by_days(self) -> bool:
+        """Whether there are no hours behind the figures that were counted elsewhere."""
+        return self.chart.provided is not None and not self.chart.provided.hourly
+
+    @property
+    def nothing(self) -> str:
+        """Why there is nothing to draw."""
+        if self.chart.provided is None:
+            return "First values about 10 minutes after the server is attached."
+        if self.counted_by_days and self.span == "day" and self.chart.provided.read_at is not None:
+            return "There are only daily figures for this server. Month and Year show them."
+        return " ".join(
+            ["No figures for this time yet. New ones are fetched every hour.", *_failed(self.chart.provided)]
+        )
+
+    @property
     def story(self) -> str:
         """One sentence for people who do not see the drawing."""
         chart = self.chart
+        not_there = "Not measured" if chart.provided is None else "No figures"
         told = [f"Bandwidth of {self.name} in {_WHICH[chart.span]}: {words_of(chart.octets_out)} out, "]
         told.append(f"{words_of(chart.octets_in)} in.")
         if chart.p95 is not None:
@@ -61,7 +78,7 @@ class TrafficCard:
                 f" Highest 5-minute value {chart.highest:.1f} {chart.unit} on {_on(chart.highest_at)}."
             )
         told.extend(
-            f" Not measured from {_on(since, with_time=True)} to {_on(until, with_time=True)}."
+            f" {not_there} from {_on(since, with_time=True)} to {_on(until, with_time=True)}."
             for since, until in chart.gaps[:3]
         )
         return "".join(told) + " The table below holds the figures."
@@ -69,6 +86,8 @@ class TrafficCard:
     @property
     def counted(self) -> str:
         """How it is counted and what is missing."""
+        if self.chart.provided is not None:
+            return _of_provided(self.chart, self.chart.provided)
         if self.chart.span == "year":
             return "Volumes by month; the line shows averages of a day or more."
         text = "Counted by 5-minute values: the larger of in and out, top 5 % left out."
@@ -77,6 +96,23 @@ class TrafficCard:
         if self.chart.missing:
             return f"{text} {self.chart.missing} values are missing and count as nothing."
         return text
+
+
+def _of_provided(chart: Chart, provided: Provided) -> str:
+    """Only who owns the upstream is told whose figures they are."""
+    grain, one, many = ("Hourly", "hour", "hours") if provided.hourly else ("Daily", "day", "days")
+    told = [f"{grain} figures, in {chart.unit}."]
+    if provided.source:
+        told = [
+            f"{grain} figures of the provider ({provided.source}, in {provided.unit}), shown in {chart.unit}."
+        ]
+    if chart.missing:
+        told.append(f"{chart.missing} {one if chart.missing == 1 else many} without a figure.")
+    return " ".join([*told, *_failed(provided)])
+
+
+def _failed(provided: Provided) -> list[str]:
+    return [f"The last reading failed: {provided.failure_text.rstrip('.')}."] if provided.failure_text else []
 
 
 def words_of(octets: int) -> str:
@@ -112,7 +148,7 @@ def traffic_data(actor: Actor, server_id: int, request: HttpRequest) -> JsonResp
 
 
 def traffic_csv(actor: Actor, server_id: int, request: HttpRequest, *, name: str) -> HttpResponse:
-    """The table as a file; ``?values=all`` gives each 5-minute value."""
+    """The table as a file; ``?values=all`` gives each value as it was counted."""
     span = span_of(request)
     rows = queries.csv_rows(actor, server_id, span, every_value=request.GET.get("values") == "all")
     safe = "".join(sign if sign.isalnum() or sign in ".-" else "-" for sign in name)[:60]

@@ -2,5 +2,14 @@
 
 from doublehop.bandwidth.actions.rounds import note_failure, write_round
 from doublehop.bandwidth.actions.samples import write_sample_history
+from doublehop.bandwidth.actions.totals import ask_totals, note_fetch_failure, pass_over, write_totals
 
-__all__ = ["note_failure", "write_round", "write_sample_history"]
+__all__ = [
+    "ask_totals",
+    "note_failure",
+    "note_fetch_failure",
+    "pass_over",
+    "write_round",
+    "write_sample_history",
+    "write_totals",
+]

@@ -1,16 +1,22 @@
 """All reads of bandwidth, split by noun."""
 
-from doublehop.bandwidth.charts import Chart, Row, chart_data
+from doublehop.bandwidth.charts import Chart, Provided, Row, chart_data
+from doublehop.bandwidth.queries.days import DayTotal, daily_totals
 from doublehop.bandwidth.queries.health import CollectionLine, collections_visible_to
 from doublehop.bandwidth.queries.pictures import chart, csv_rows, daily_table
+from doublehop.bandwidth.queries.totals import has_bandwidth
 
 __all__ = [
     "Chart",
     "CollectionLine",
+    "DayTotal",
+    "Provided",
     "Row",
     "chart",
     "chart_data",
     "collections_visible_to",
     "csv_rows",
     "daily_table",
+    "daily_totals",
+    "has_bandwidth",
 ]

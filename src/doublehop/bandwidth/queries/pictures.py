@@ -1,16 +1,17 @@
 """The bandwidth of one server as a chart, as a table, as CSV: always the same numbers."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import groupby, pairwise
 
 import numpy as np
 from django.utils import timezone
 
-from doublehop.bandwidth import charts
+from doublehop.bandwidth import charts, sheets
 from doublehop.bandwidth.charts import Chart, Row, Slots
 from doublehop.bandwidth.queries.sight import Days, Sight, read_slots, see
+from doublehop.bandwidth.queries.totals import Axis, every_piece, only_totals, picture
 from doublehop.bandwidth.slots import SLOT_SECONDS, SLOTS_PER_DAY, slot_of, start_of
 from doublehop.organisations.actor import Actor
 from doublehop.organisations.refusals import BadInput
@@ -21,15 +22,16 @@ SPANS = ("day", "month", "year")
 def chart(actor: Actor, server_id: int, span: str, *, points: int, now: datetime | None = None) -> Chart:
     """The bandwidth of a server: the last 24 hours, this month, or twelve months with this one (UTC).
 
-    At most ``points`` points a line. Raises NotHere, and BadInput for another span.
+    At most ``points`` points a line. Raises NotHere, and BadInput for another span. Without slots, from what the upstream
+    counted (``Chart.provided``).
     """
     moment = now or timezone.now()
-    first, end = _bounds(span, moment)
+    axis = Axis(span, *_bounds(span, moment), points)
     sight = see(actor, server_id, moment)
-    days = Days(sight, first, sight.horizon)
-    if span == "year":
-        return _year(sight, days, _Axis(span, first, end, points))
-    return _from_slots(sight, days, _Axis(span, first, end, points))
+    if only_totals(actor, server_id, sight):
+        return picture(actor, server_id, sight, axis, moment)
+    days = Days(sight, axis.first, sight.horizon)
+    return _year(sight, days, axis) if span == "year" else _from_slots(sight, days, axis)
 
 
 def daily_table(actor: Actor, server_id: int, span: str, *, now: datetime | None = None) -> tuple[Row, ...]:
@@ -40,21 +42,20 @@ def daily_table(actor: Actor, server_id: int, span: str, *, now: datetime | None
 def csv_rows(
     actor: Actor, server_id: int, span: str, *, every_value: bool = False, now: datetime | None = None
 ) -> list[tuple[object, ...]]:
-    """Header and lines, oldest first: the table of the page, or each 5-minute value (a year has only the table)."""
-    if not every_value or span == "year":
-        return charts.table_lines(reversed(daily_table(actor, server_id, span, now=now)))
+    """Header and lines, oldest first: the table of the page, or each value as it was counted (a year has only the table)."""
     moment = now or timezone.now()
-    first, _ = _bounds(span, moment)
+    if not every_value or span == "year":
+        return _table(chart(actor, server_id, span, points=1, now=moment))
+    axis = Axis(span, *_bounds(span, moment), points=1)
     sight = see(actor, server_id, moment)
-    return charts.value_lines(read_slots(sight, first, sight.horizon))
+    if only_totals(actor, server_id, sight):
+        return sheets.piece_lines(every_piece(sight, server_id, axis))
+    return sheets.value_lines(read_slots(sight, axis.first, sight.horizon))
 
 
-@dataclass(frozen=True)
-class _Axis:
-    span: str
-    first: int
-    end: int
-    points: int
+def _table(drawn: Chart) -> list[tuple[object, ...]]:
+    oldest_first = reversed(drawn.rows)
+    return sheets.table_lines(oldest_first) if drawn.provided is None else sheets.figure_lines(oldest_first)
 
 
 def _bounds(span: str, now: datetime) -> tuple[int, int]:
@@ -75,7 +76,7 @@ def _bounds(span: str, now: datetime) -> tuple[int, int]:
 # ---------------------------------------------------------------- day and month: slot by slot
 
 
-def _from_slots(sight: Sight, days: Days, axis: _Axis) -> Chart:
+def _from_slots(sight: Sight, days: Days, axis: Axis) -> Chart:
     slots = read_slots(sight, axis.first, sight.horizon)
     if axis.span == "day":
         rows = _rows(slots, SLOTS_PER_DAY // 24, charts.hour_label)
@@ -121,7 +122,7 @@ def _with_exact_volume(row: Row, days: Days) -> Row:
 # ---------------------------------------------------------------- year: day by day
 
 
-def _year(sight: Sight, days: Days, axis: _Axis) -> Chart:
+def _year(sight: Sight, days: Days, axis: Axis) -> Chart:
     by_day = [_day(sight, days, start) for start in range(axis.first, axis.end, SLOTS_PER_DAY)]
     there = [row for row in by_day if row is not None]
     months = [
@@ -171,7 +172,7 @@ def _last_of_day(sight: Sight, start: int) -> datetime | None:
     return charts.last_measured(read_slots(sight, start, min(start + SLOTS_PER_DAY, sight.horizon)))
 
 
-def _assemble(axis: _Axis, rows: Sequence[Row], days: Days) -> Chart:
+def _assemble(axis: Axis, rows: Sequence[Row], days: Days) -> Chart:
     """What every span has in common, without lines yet."""
     return Chart(
         span=axis.span,

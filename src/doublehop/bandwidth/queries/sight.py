@@ -34,10 +34,16 @@ class Stretch:
         return self.first <= first and self.end >= end
 
 
+Window = tuple[datetime, datetime | None]
+"""From when, and until when (None: still)."""
+
+
 @dataclass(frozen=True)
 class Sight:
     """``windows``: when the actor may look, in slots. ``stretches``: what there is to see in them."""
 
+    moments: tuple[Window, ...]
+    """The windows to the moment, for what does not come in slots."""
     windows: tuple[tuple[int, int], ...]
     stretches: tuple[Stretch, ...]
     horizon: int
@@ -56,6 +62,10 @@ class Sight:
         found = self.touching(day, end)
         return bool(found) and all(one.covers(day, end) for one in found)
 
+    def holds(self, start: datetime, end: datetime) -> bool:
+        """Whether the actor may look during all of that time."""
+        return any(since <= start and (until is None or end <= until) for since, until in self.moments)
+
 
 @dataclass(frozen=True)
 class Volume:
@@ -70,7 +80,8 @@ class Volume:
 
 def see(actor: Actor, server_id: int, now: datetime) -> Sight:
     """Raises NotHere. A slot that holds the beginning or the end of a window is seen by nobody on either side."""
-    windows = _in_slots(fleet.permission_windows(actor, server_id))
+    moments = _merged(fleet.permission_windows(actor, server_id))
+    windows = _in_slots(moments)
     wirings = list(Wiring.objects.filter(server_id=server_id))
     stretches = [
         Stretch(row.port_id, row.upstream_id, max(row.since_slot, since), min(row.until_slot or FAR, until))
@@ -79,12 +90,15 @@ def see(actor: Actor, server_id: int, now: datetime) -> Sight:
     ]
     wired_now = [row.port_id for row in wirings if row.until_slot is None]
     return Sight(
-        tuple(windows), tuple(one for one in stretches if one.first < one.end), _horizon(wired_now, now)
+        tuple(moments),
+        tuple(windows),
+        tuple(one for one in stretches if one.first < one.end),
+        _horizon(wired_now, now),
     )
 
 
-def _in_slots(windows: Iterable[tuple[datetime, datetime | None]]) -> list[tuple[int, int]]:
-    merged: list[tuple[datetime, datetime | None]] = []
+def _merged(windows: Iterable[Window]) -> list[Window]:
+    merged: list[Window] = []
     for since, until in sorted(windows, key=lambda window: window[0]):
         # Rights that were written anew without a pause are one window: nobody else came between.
         if merged and (merged[-1][1] is None or since <= merged[-1][1]):
@@ -93,7 +107,11 @@ def _in_slots(windows: Iterable[tuple[datetime, datetime | None]]) -> list[tuple
             merged[-1] = (earlier[0], ends)
         else:
             merged.append((since, until))
-    cut = [(slot_of(since) + 1, FAR if until is None else slot_of(until)) for since, until in merged]
+    return merged
+
+
+def _in_slots(moments: Iterable[Window]) -> list[tuple[int, int]]:
+    cut = [(slot_of(since) + 1, FAR if until is None else slot_of(until)) for since, until in moments]
     return [(since, until) for since, until in cut if since < until]
 
 

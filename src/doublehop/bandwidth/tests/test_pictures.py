@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.cast import a_cast
 
-from doublehop.bandwidth import charts, sample, slots
+from doublehop.bandwidth import charts, sample, sheets, slots
 from doublehop.bandwidth.actions import write_sample_history
 from doublehop.bandwidth.models import Block, Daily
 from doublehop.bandwidth.queries import chart, chart_data, csv_rows, daily_table
@@ -112,7 +112,7 @@ def test_all_three_spans_and_the_csv_say_the_same(cast, switch):
             sum(row.octets_out for row in seen.rows),
             sum(line[7] for line in lines[1:]),
         }
-        assert lines[0] == charts.TABLE_HEAD
+        assert lines[0] == sheets.TABLE_HEAD
         assert len(json.dumps(chart_data(seen))) > 100
     assert totals == {100 * MBIT}
 

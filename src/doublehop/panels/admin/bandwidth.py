@@ -4,6 +4,7 @@ from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 from django.views.decorators.http import require_GET
 
+from doublehop.bandwidth.queries import has_bandwidth
 from doublehop.fleet import queries as fleet
 from doublehop.fleet.permissions import Right, may
 from doublehop.organisations.refusals import NotHere
@@ -18,7 +19,7 @@ def bandwidth(request: HttpRequest, server_id: int) -> HttpResponse:
     actor = actor_of(request)
     server = fleet.server(actor, server_id)
     card = None
-    if may(actor, Right.BANDWIDTH, server) and fleet.ports_of(actor, server_id).exists():
+    if may(actor, Right.BANDWIDTH, server) and has_bandwidth(actor, server_id):
         card = traffic_card(
             actor,
             server_id,

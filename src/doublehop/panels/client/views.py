@@ -11,6 +11,7 @@ from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.http import require_GET, require_POST
 
+from doublehop.bandwidth.queries import has_bandwidth
 from doublehop.fleet import actions as fleet_actions
 from doublehop.fleet import queries as fleet
 from doublehop.fleet.permissions import Right, may, rights_of
@@ -156,11 +157,11 @@ def server(request: HttpRequest, service_id: int) -> HttpResponse:
 
 
 def _traffic_card(actor: Actor, request: HttpRequest, page: ServerPage) -> TrafficCard | None:
-    """None where the machine has no counters, or the client no right to see them."""
+    """None where nothing counts for the machine, or the client no right to see them."""
     machine = page.server
     if machine is None or Right.BANDWIDTH not in page.rights:
         return None
-    if not fleet.ports_of(actor, machine.pk).exists():
+    if not has_bandwidth(actor, machine.pk):
         return None
     place = [page.service.pk]
     return traffic_card(

@@ -1,6 +1,7 @@
 /* Bandwidth: points made by the server, drawn by uPlot, colours from the tokens. The table below holds the same facts.
    A frame is <div class="dh-chart" data-chart data-url="address">; the answer is {unit: "Mbit/s", start, end, step (s),
-   out: [number or null], in, p95, gaps: [[from, until]], sample}, with times in seconds since 1970. */
+   out: [number or null], in, p95, gaps: [[from, until]], sample}, with times in seconds since 1970. Figures that were
+   provided come as volumes, in "GB" for each hour or day. */
 (() => {
   "use strict";
   const ink = (box, name) => {
@@ -16,9 +17,10 @@
     return colour.startsWith("rgb") ? `rgba(${rgb[0]}, ${rgb[1]}, ${rgb[2]}, ${share})` : colour;
   };
   const FONT = "'Inter Variable', system-ui, sans-serif";
-  /* what comes is Mbit/s */
-  const units = [[1000, "Gbit/s"], [1, "Mbit/s"], [0.001, "kbit/s"]];
-  const unitFor = (top) => units.find(([size]) => top >= size) || units[2];
+  const UNITS = { "Mbit/s": [[1000, "Gbit/s"], [1, "Mbit/s"], [0.001, "kbit/s"]], GB: [[1000, "TB"], [1, "GB"], [0.001, "MB"]] };
+  const unitFor = (unit, top) => UNITS[unit].find(([size]) => top >= size) || UNITS[unit][2];
+  const nothing = (data) => (data.provided ? "no figure" : "not measured");
+  const DAY = 86400;
   const grain = (seconds) => (seconds < 7200 ? `${seconds / 60} minutes` : seconds < 172800 ? `${seconds / 3600} hours` : `${seconds / 86400} days`);
 
   const label = (u, text, x, y, colour, card, bold, align) => {
@@ -42,7 +44,7 @@
     const lines = data.p95 === null || data.p95 === undefined ? []
       : [{ value: data.p95, kind: "p95", label: `95th percentile so far: ${data.p95.toFixed(1)} ${data.unit}`, short: `95th ${data.p95.toFixed(1)}` }];
     const top = Math.max(0.001, ...data.out.concat(data.in).filter((v) => v !== null), ...lines.map((line) => line.value));
-    const [size, unit] = unitFor(top);
+    const [size, unit] = unitFor(data.unit, top);
     const part = (options) => new Intl.DateTimeFormat("en-GB", { timeZone: "UTC", ...options });
     const long = data.end - data.start > 100 * 86400, day = data.end - data.start < 3 * 86400;
     const shape = part(day ? { hour: "2-digit", minute: "2-digit", hourCycle: "h23" } : long ? { month: "short" } : { day: "numeric", month: "short" });
@@ -54,7 +56,7 @@
         const left = u.valToPos(since, "x", true), width = Math.max(u.valToPos(until, "x", true) - left, 3 * r);
         ctx.save(); ctx.fillStyle = C.gap; ctx.fillRect(left, bbox.top, width, bbox.height); ctx.restore();
         const text = left + width + 90 * r < bbox.left + bbox.width ? left + width + 6 * r : left - 84 * r;
-        if (text - lastLabel > 110 * r && text >= bbox.left) { label(u, "not measured", text, bbox.top + 12 * r, C.ink, C.card); lastLabel = text; }
+        if (text - lastLabel > 110 * r && text >= bbox.left) { label(u, nothing(data), text, bbox.top + 12 * r, C.ink, C.card); lastLabel = text; }
       }
     };
     const rules = (u) => {
@@ -85,13 +87,22 @@
           values: (u, splits) => splits.map((s) => (s >= 10 || s === 0 ? s.toFixed(0) : s.toFixed(1))) },
       ],
       series: [{},
-        { stroke: C.out, width: 1.25, fill: wash(C.out, 0.14), points: { show: false } },
-        { stroke: C.in, width: 1.25, dash: [4, 2], points: { show: false } }],
+        { stroke: C.out, width: 1.25, fill: wash(C.out, 0.14), points: dots(data, C.out) },
+        { stroke: C.in, width: 1.25, dash: [4, 2], points: dots(data, C.in) }],
       hooks: { drawClear: [gaps], draw: [rules], setCursor: [(u) => follow(box, u, x, data, size, unit, part)] },
     }, [x, scaled(data.out), scaled(data.in)], box);
     const words = box.parentElement.querySelector("[data-chart-grain]");
-    if (words) words.textContent = data.step > 300 ? `${unit}, each point the average of ${grain(data.step)}` : `${unit}, 5-minute values`;
+    if (words) words.textContent = told(data, unit);
     return chart;
+  };
+
+  /* a single day between two gaps has no line */
+  const dots = (data, colour) => (data.provided ? { show: true, size: 4, fill: colour } : { show: false });
+
+  const told = (data, unit) => {
+    if (!data.provided) return data.step > 300 ? `${unit}, each point the average of ${grain(data.step)}` : `${unit}, 5-minute values`;
+    if (data.step > DAY) return `${unit} a day, each point the average of ${grain(data.step)}`;
+    return data.step === DAY ? `${unit} a day` : `${unit} an hour`;
   };
 
   const follow = (box, u, x, data, size, unit, part) => {
@@ -99,9 +110,10 @@
     if (!words) return;
     const i = u.cursor.idx;
     if (i === null || i === undefined) { words.textContent = ""; return; }
-    const time = part({ day: "numeric", month: "short", hour: "2-digit", minute: "2-digit", hourCycle: "h23" }).format(new Date(x[i] * 1e3));
-    const value = (v) => (v === null ? "not measured" : `${(v / size).toFixed(1)} ${unit}`);
-    words.textContent = data.out[i] === null ? `${time}: not measured` : `${time}: out ${value(data.out[i])}, in ${value(data.in[i])}`;
+    const clock = data.provided && data.step >= DAY ? {} : { hour: "2-digit", minute: "2-digit", hourCycle: "h23" };
+    const time = part({ day: "numeric", month: "short", ...clock }).format(new Date(x[i] * 1e3));
+    const value = (v) => (v === null ? nothing(data) : `${(v / size).toFixed(1)} ${unit}`);
+    words.textContent = data.out[i] === null ? `${time}: ${nothing(data)}` : `${time}: out ${value(data.out[i])}, in ${value(data.in[i])}`;
   };
 
   const load = async (box) => {
