@@ -20,7 +20,7 @@ from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any, TypeVar
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlencode, urlsplit
 
 import httpcore
 import httpx
@@ -52,7 +52,8 @@ class Limits:
 class HttpClient:
     """Speaks to one origin with one login. Use it from one thread at a time (a lock holds the second one back).
 
-    ``login`` is HTTP Basic; ``headers`` may hold Secrets. ``pin`` is a fingerprint as ``fingerprints.spell`` gives it.
+    ``login`` is HTTP Basic; ``headers`` may hold Secrets. ``secrets`` are those that travel elsewhere, in a query or a form:
+    no text of this client shows them. ``pin`` is a fingerprint as ``fingerprints.spell`` gives it.
     Raises Unreachable when ``base_url`` is not usable.
     """
 
@@ -62,6 +63,7 @@ class HttpClient:
         *,
         login: tuple[str, Secret] | None = None,
         headers: Mapping[str, str | Secret] | None = None,
+        secrets: Iterable[Secret] = (),
         pin: str = "",
         limits: Limits | None = None,
         meter: Meter | None = None,
@@ -71,8 +73,8 @@ class HttpClient:
         headers = headers or {}
         self._limits = limits or Limits()
         self._origin, self._prefix = _split(base_url)
-        secrets = [value for value in headers.values() if isinstance(value, Secret)]
-        self._redactor = Redactor(secrets, [login] if login else [])
+        known = [*secrets, *(value for value in headers.values() if isinstance(value, Secret))]
+        self._redactor = Redactor(known, [login] if login else [])
         self._judge = Judge(self._redactor, forbidden_is_login)
         self._meter = meter
         self._lock = threading.Lock()
@@ -144,8 +146,7 @@ class HttpClient:
         try:
             request = httpx.Request(
                 method,
-                self._origin + self._prefix + path,
-                params=content.get("params"),
+                self._origin + self._prefix + path + _query(content.get("params")),
                 headers=self._headers,
                 json=content.get("json"),
                 data=content.get("form"),
@@ -199,6 +200,11 @@ _WIRE_FAILURES = (
     httpx.StreamError,
     OSError,
 )
+
+
+def _query(params: Mapping[str, str] | None) -> str:
+    """Percent-encoded, a space too: whether a plus means a space, old servers do not agree."""
+    return "?" + urlencode(params, quote_via=quote, safe="") if params else ""
 
 
 def _is_nonsense(error: Exception) -> bool:

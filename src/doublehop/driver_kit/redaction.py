@@ -1,6 +1,8 @@
 """Keeps secrets out of texts that people read."""
 
 import base64
+import html
+import json
 import re
 from collections.abc import Iterable
 from urllib.parse import quote, quote_plus
@@ -35,8 +37,15 @@ class Redactor:
 
 
 def _spellings(text: str) -> set[str]:
-    escaped = text.encode("unicode_escape").decode()
-    return {text, quote(text, safe=""), quote_plus(text), escaped, base64.b64encode(text.encode()).decode()}
+    """As it is, quoted inside JSON or HTML, each of these percent-encoded as in a query, and in base64."""
+    in_json = {json.dumps(text)[1:-1], json.dumps(text, ensure_ascii=False)[1:-1]}
+    # PHP writes a slash in JSON with a backslash before it.
+    in_json |= {one.replace("/", "\\/") for one in in_json}
+    plain = {text, text.encode("unicode_escape").decode(), *in_json}
+    encoded = {spell for one in plain for spell in (quote(one, safe=""), quote(one), quote_plus(one))}
+    lower = {re.sub(r"%[0-9A-F]{2}", lambda found: found[0].lower(), one) for one in encoded}
+    in_html = {html.escape(one) for one in plain}
+    return plain | encoded | lower | in_html | {base64.b64encode(text.encode()).decode()}
 
 
 def without_userinfo(url: str) -> str:

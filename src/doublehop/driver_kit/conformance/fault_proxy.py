@@ -2,7 +2,7 @@
 
 with FaultProxy(("127.0.0.1", 8001)) as proxy:
     proxy.mode = Mode.ANSWER_LOST      # from the next connection on
-    proxy.only = b"POST "              # connections that begin otherwise pass
+    proxy.only = b"POST "              # connections that begin otherwise pass; or a function of the first request
     ... use proxy.url ...
     assert proxy.requests.count(b"POST /reset HTTP/1.1") == 1
 """
@@ -79,7 +79,8 @@ class FaultProxy:
     def __init__(self, target: tuple[str, int] | None = None) -> None:
         self._target = target
         self._mode = Mode.PASS
-        self.only = b""
+        self.only: bytes | Callable[[bytes], bool] = b""
+        """Which connections are spoiled, by their first request, head and body: how it begins, or whether a function says so."""
         self.requests: list[bytes] = []
         """First lines of all requests that began a connection."""
         self._open: list[socket.socket] = []
@@ -141,7 +142,7 @@ class FaultProxy:
         with contextlib.suppress(OSError), client:
             request = self._first_request(client)
             self.requests.append(request.split(b"\r\n", 1)[0])
-            mode = self._mode if request.startswith(self.only) else Mode.PASS
+            mode = self._mode if self._is_meant(request) else Mode.PASS
             if mode in _CANNED:
                 client.sendall(_CANNED[mode]())
             elif mode is Mode.HANG:
@@ -150,6 +151,9 @@ class FaultProxy:
                 self._drip(client, mode)
             else:
                 self._forward(client, request, mode)
+
+    def _is_meant(self, request: bytes) -> bool:
+        return self.only(request) if callable(self.only) else request.startswith(self.only)
 
     def _first_request(self, client: socket.socket) -> bytes:
         data = b""
