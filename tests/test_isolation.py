@@ -51,6 +51,7 @@ def alder_house():
         "verb": "arm",
         "span": "month",
         "tab": "details",
+        "rest": f"server/view/{web.pk}",
     }
     return cast, stage, values
 

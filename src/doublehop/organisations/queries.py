@@ -87,6 +87,11 @@ def ancestor_ids(organisation_id: int) -> list[int]:
     return Organisation.objects.get(pk=organisation_id).ancestor_ids
 
 
+def serves_resellers(organisation_id: int) -> bool:
+    """Whether anybody stands directly below an organisation, and so may call its APIs."""
+    return Organisation.objects.filter(parent_id=organisation_id).exists()
+
+
 def clients_visible_to(actor: Actor) -> QuerySet[Client]:
     """Staff: the clients of their own organisation, never those of one below. A client: itself."""
     if actor.is_system:

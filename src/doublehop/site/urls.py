@@ -6,6 +6,7 @@ from doublehop.api.routes import api
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("api/v1/", api.urls),
+    path("", include("doublehop.leap.urls")),
     path("", include("doublehop.panels.urls")),
     path("", include("doublehop.organisations.urls")),
     path("", include("doublehop.panels.client.urls")),
