@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-ROOMS = ("jobs", "journal", "organisations", "fleet", "bandwidth", "services")
+ROOMS = ("jobs", "journal", "organisations", "notices", "fleet", "bandwidth", "services", "leap")
 
 
 @pytest.mark.long
