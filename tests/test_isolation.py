@@ -7,10 +7,13 @@ from django.test import Client
 
 from doublehop.fleet import actions as fleet
 from doublehop.fleet.models import Server
+from doublehop.notices.models import Mail
+from doublehop.organisations import actions as organisations
 from doublehop.organisations.models import ClientPerson, Staff, User
+from doublehop.services.actions.supply import OfferForm, create_offer
 from doublehop.services.lifecycle import OperationKind
-from doublehop.services.models import Operation
-from tests.cast import a_cast
+from doublehop.services.models import Operation, SupplyOrder
+from tests.cast import PASSWORD, a_cast
 from tests.routes import all_routes
 from tests.stage import a_product, a_service, a_stage, ask, run_all_jobs
 
@@ -32,6 +35,18 @@ def alder_house():
     group = fleet.create_server_group(cast.rosa, "Pool")
     operation = ask(cast.rosa, OperationKind.REFRESH_ADDRESSES, service)
     run_all_jobs()
+    night = organisations.add_tandem_user(
+        cast.rosa, name="Night shift", email="noc@alder.example", password=PASSWORD
+    )
+    offer = create_offer(cast.rosa, OfferForm(name="AX-64", price="71.00"))
+    # Asked of Alder by somebody below it: neither its provider nor its neighbour may read that.
+    below = organisations.create_organisation(cast.rosa, name="Cedar Metal")
+    asked = SupplyOrder.objects.create(
+        organisation=below, giver=cast.alder, number=101, offer=offer, offer_name=offer.name, asked_by="Una"
+    )
+    mail = Mail.objects.create(
+        organisation=cast.alder, to="mara@quillfeather.example", subject="web.example.org", key="one"
+    )
     values = {
         "service_id": service.pk,
         "server_id": web.pk,
@@ -47,6 +62,10 @@ def alder_house():
         "person_id": ClientPerson.objects.get(client=cast.quillfeather).pk,
         "organisation_id": cast.alder.pk,
         "allocation_id": 999_999,
+        "tandem_user_id": night.pk,
+        "offer_id": offer.pk,
+        "supply_order_id": asked.pk,
+        "mail_id": mail.pk,
         "kind": "reboot",
         "verb": "arm",
         "span": "month",

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.db.models import Count, Exists, OuterRef, Q, QuerySet
 from django.utils import timezone
 
 from doublehop.driver_kit import registry
@@ -24,6 +24,7 @@ from doublehop.fleet.permissions import open_at
 from doublehop.fleet.permissions import visible_to as servers_visible_to
 from doublehop.organisations import vault
 from doublehop.organisations.actor import Actor
+from doublehop.organisations.models import TandemUser
 from doublehop.organisations.queries import tandem_user, tandem_users_visible_to
 from doublehop.organisations.refusals import NotHere
 
@@ -136,6 +137,27 @@ def servers_of_tandem_users(actor: Actor) -> dict[int, list[int]]:
     for tandem_user_id, server_id in rows.order_by("server_id").values_list("tandem_user_id", "server_id"):
         if tandem_user_id is not None:
             found.setdefault(tandem_user_id, []).append(server_id)
+    return found
+
+
+def tandem_server_counts(actor: Actor, tandem_user_ids: Iterable[int]) -> dict[int, int]:
+    """How many servers each of these Tandem users of the actor's organisation may use now; those with none are left out."""
+    theirs = tandem_users_visible_to(actor).filter(pk__in=list(tandem_user_ids)).order_by().values("pk")
+    rows = Permission.objects.filter(open_at(timezone.now()), tandem_user__in=theirs)
+    counted = rows.order_by().values_list("tandem_user_id").annotate(number=Count("pk"))
+    return {pk: number for pk, number in counted if pk is not None}
+
+
+def tandem_users_of_servers(actor: Actor, server_ids: Iterable[int]) -> dict[int, list[TandemUser]]:
+    """Who of the actor's Tandem users may use each of these servers now."""
+    theirs = {row.pk: row for row in tandem_users_visible_to(actor)}
+    rows = Permission.objects.filter(
+        open_at(timezone.now()), server_id__in=list(server_ids), tandem_user_id__isnull=False
+    )
+    found: dict[int, list[TandemUser]] = {}
+    for server_id, tandem_user_id in rows.order_by("pk").values_list("server_id", "tandem_user_id"):
+        if tandem_user_id in theirs:
+            found.setdefault(server_id, []).append(theirs[tandem_user_id])
     return found
 
 

@@ -80,6 +80,18 @@ LOOKS: dict[str, dict[str, Look]] = {
         "observe": Look(tone="off", icon="eye", word="Observe only"),
         "armed": Look(tone="on", icon="bolt", word="Armed"),
     },
+    "supply": {
+        "waiting": Look(tone="working", icon="clock", word="Waiting"),
+        "filled": Look(tone="on", icon="check", word="Filled"),
+        "refused": Look(tone="failed", icon="ban", word="Refused"),
+        "withdrawn": Look(tone="off", icon="circle-off", word="Withdrawn"),
+    },
+    "mail": {
+        "waiting": Look(tone="working", icon="clock", word="Waiting"),
+        "sent": Look(tone="on", icon="check", word="Sent"),
+        "kept": Look(tone="suspended", icon="mail-off", word="Kept"),
+        "failed": Look(tone="failed", icon="x", word="Failed"),
+    },
     "port": {
         "up": Look(tone="on", icon="circle-check", word="On"),
         "down": Look(tone="off", icon="circle", word="Off"),

@@ -30,7 +30,13 @@ MOST_COUNTED = 1000
 MOST_OF_TODAY = 500
 _ROUTES = {"service": "admin-service", "server": "admin-server", "client": "admin-client"}
 _ROUTES |= {"upstream": "admin-upstream", "operation": "admin-operation"}
-_REMEDY = {"service": "Attach a server", "server": "Open the server", "upstream": "Open upstream"}
+_ROUTES |= {"supply": "admin-supply-order"}
+_REMEDY = {
+    "supply": "Open the order",
+    "service": "Attach a server",
+    "server": "Open the server",
+    "upstream": "Open upstream",
+}
 _HEADINGS = {
     "client": "Clients",
     "service": "Services",
@@ -43,7 +49,7 @@ _DOTS: dict[str, Look] = {
     "upstream": Look("failed", icon="plug-connected-x", word="Failing"),
     "observe": Look("off", icon="eye", word="Observes only"),
     "service": Look("working", icon="package", word="Waits"),
-    "supply": Look("working", icon="package", word="Waits"),
+    "supply": Look("working", icon="shopping-cart", word="Waits"),
     "server": Look("suspended", icon="alert-triangle", word="Missing"),
     "worker": Look("failed", icon="alert-triangle", word="Stopped"),
 }

@@ -9,10 +9,13 @@ from django.shortcuts import render
 
 from doublehop.fleet.queries import upstreams_visible_to
 from doublehop.organisations.actor import Actor, Duty
+from doublehop.organisations.queries import provider_of
+from doublehop.organisations.refusals import NotHere
 from doublehop.panels.gates import actor_of
 from doublehop.panels.menu import MenuCount
 from doublehop.services.lifecycle import OperationState, ServiceStatus
 from doublehop.services.queries import operations_visible_to, services_visible_to
+from doublehop.services.queries.supply import waiting_supply
 
 MOST_COUNTED = 99
 """Nothing is counted further than a person reads: a count costs the same at ten services and at a million."""
@@ -31,7 +34,7 @@ def menu_counts(actor: Actor) -> dict[str, MenuCount]:
     failing = upstreams_visible_to(actor).filter(failing_since__isnull=False)
     return {
         "operations": MenuCount(count_up_to(unknown), "with an unknown outcome", "u"),
-        "services": MenuCount(count_up_to(pending), "waiting for a server", "w"),
+        "orders": MenuCount(count_up_to(pending) + count_up_to(waiting_supply(actor)), "waiting", "w"),
         "upstreams": MenuCount(count_up_to(failing), "failing", "w"),
     }
 
@@ -41,10 +44,18 @@ def reach(actor: Actor) -> dict[str, bool]:
     return {duty.value: actor.has(duty) for duty in Duty}
 
 
+def require_provider(actor: Actor) -> Any:
+    """The organisation above the actor's own. Pages of the group *Leap* do not exist without one."""
+    provider = provider_of(actor)
+    if provider is None:
+        raise NotHere
+    return provider
+
+
 def show(
     request: HttpRequest, template: str, context: Mapping[str, Any] | None = None, *, status: int = 200
 ) -> HttpResponse:
     """A whole page of the admin panel."""
     actor = actor_of(request)
-    shared = {"menu_counts": menu_counts(actor), "may": reach(actor)}
+    shared = {"menu_counts": menu_counts(actor), "may": reach(actor), "provider": provider_of(actor)}
     return render(request, f"panels/admin/{template}", {**shared, **(context or {})}, status=status)

@@ -130,8 +130,13 @@ def bar(value: float, of: float, label: str = "") -> SafeString:
 
 @register.simple_tag(takes_context=True)
 def admin_menu(context: dict[str, Any]) -> list[MenuGroup]:
-    """The left menu, with the present place marked and counts from ``menu_counts`` (entry id -> MenuCount)."""
-    return admin_menu_for(context["request"].path, context.get("menu_counts") or {})
+    """The left menu, with the present place marked and counts from ``menu_counts`` (entry id -> MenuCount); the group
+    *Leap* where ``provider`` names an organisation above."""
+    return admin_menu_for(
+        context["request"].path,
+        context.get("menu_counts") or {},
+        has_provider=bool(context.get("provider")),
+    )
 
 
 @register.filter

@@ -131,6 +131,13 @@
     const chosen = ticks.filter((tick) => tick.checked).length;
     const bar = form.querySelector("[data-bulk]");
     if (bar) { bar.hidden = chosen === 0; bar.querySelector("[data-bulk-count]").textContent = `${chosen} chosen`; }
+    const told = form.querySelector("[data-tick-count]");
+    if (told) told.textContent = `${chosen} server${chosen === 1 ? "" : "s"} ticked.`;
+    /* what belongs to one tick is shown while that is set */
+    const kept = new Set(ticks.filter((tick) => tick.checked).map((tick) => tick.value));
+    all("[data-follows]", form).forEach((row) => { row.hidden = !kept.has(row.dataset.follows); });
+    all("[data-follows-some]", form).forEach((part) => { part.hidden = chosen === 0; });
+    all("[data-follows-none]", form).forEach((part) => { part.hidden = chosen > 0; });
     const whole = form.querySelector("input[data-tick-all]");
     if (whole) { whole.checked = chosen > 0 && chosen === ticks.length; whole.indeterminate = chosen > 0 && chosen < ticks.length; }
   };
@@ -139,6 +146,7 @@
     if (box.matches("input[data-tick-all]")) all("input[data-tick]", box.form).forEach((tick) => { tick.checked = box.checked; });
     if (box.matches("input[data-tick], input[data-tick-all]")) countTicks(box.form);
     if (box.form && box.form.querySelector("[data-when]")) followChoices(box.form);
+    if (box.matches("input[data-column]")) all(`input[data-in="${box.dataset.column}"]`, box.form).forEach((tick) => { tick.checked = box.checked; });
     if (box.matches("[data-submit-on-change]")) box.form.requestSubmit();
     if (box.matches("[data-single-keys]")) localStorage.setItem("single-keys", box.checked ? "on" : "off");
   });
@@ -253,7 +261,7 @@
   const arrived = () => {
     countAges();
     all("[data-toast]").forEach((one) => { one.removeAttribute("data-toast"); fade(one); });
-    all("form:has([data-bulk])").forEach(countTicks);
+    all("form:has([data-tick])").forEach(countTicks);
     const told = document.querySelector("[data-say]");
     if (told && told.dataset.say !== root.dataset.said) {
       if (root.dataset.said !== undefined) say(told.dataset.say);
