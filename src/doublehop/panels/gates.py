@@ -30,25 +30,34 @@ def _to_sign_in(request: HttpRequest) -> HttpResponse:
     return HttpResponseRedirect(address)
 
 
-def staff_only(view: View[P]) -> View[P]:
-    @wraps(view)
-    def gate(request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponseBase:
-        if getattr(request, "actor", None) is None:
-            return _to_sign_in(request)
-        if not actor_of(request).is_staff:
-            raise NotHere
-        return view(request, *args, **kwargs)
+def _gate(fits: Callable[[Actor], bool]) -> Callable[[View[P]], View[P]]:
+    def around(view: View[P]) -> View[P]:
+        @wraps(view)
+        def gate(request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponseBase:
+            if getattr(request, "actor", None) is None:
+                return _to_sign_in(request)
+            if not fits(actor_of(request)):
+                raise NotHere
+            return view(request, *args, **kwargs)
 
-    return gate
+        return gate
+
+    return around
+
+
+def staff_only(view: View[P]) -> View[P]:
+    return _gate(lambda actor: actor.is_staff)(view)
 
 
 def client_only(view: View[P]) -> View[P]:
-    @wraps(view)
-    def gate(request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponseBase:
-        if getattr(request, "actor", None) is None:
-            return _to_sign_in(request)
-        if not actor_of(request).is_client:
-            raise NotHere
-        return view(request, *args, **kwargs)
+    return _gate(lambda actor: actor.is_client)(view)
 
-    return gate
+
+def tandem_only(view: View[P]) -> View[P]:
+    """For users who have permission on named servers, and no services."""
+    return _gate(lambda actor: actor.is_tandem)(view)
+
+
+def white_label_only(view: View[P]) -> View[P]:
+    """For clients and for users with permissions: whoever sees the brand and nothing behind it."""
+    return _gate(lambda actor: actor.is_white_label)(view)

@@ -13,7 +13,9 @@ def start(request: HttpRequest) -> HttpResponse:
     actor = getattr(request, "actor", None)
     if actor is None:
         return HttpResponseRedirect("/sign-in/")
-    return HttpResponseRedirect("/admin/" if actor.is_staff else "/servers/")
+    if actor.is_staff:
+        return HttpResponseRedirect("/admin/")
+    return HttpResponseRedirect("/machines/" if actor.is_tandem else "/servers/")
 
 
 @require_POST

@@ -1,10 +1,12 @@
 """Numbers and times as people read them. Nothing in here knows a template."""
 
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
+from decimal import Decimal
 
 from django.utils import timezone
 
 _OCTET_STEPS = (("PB", 10**15), ("TB", 10**12), ("GB", 10**9), ("MB", 10**6), ("kB", 10**3))
+_SIGNS = {"EUR": "€", "USD": "$", "GBP": "£"}
 _RATE_STEPS = (("Gbit/s", 10**9), ("Mbit/s", 10**6), ("kbit/s", 10**3))
 
 
@@ -28,6 +30,16 @@ def split_rate(bits_per_second: float) -> tuple[str, str]:
         if bits_per_second >= size:
             return _three_figures(bits_per_second / size), unit
     return f"{bits_per_second:.0f}", "bit/s"
+
+
+def money(amount: Decimal, currency: str) -> str:
+    """``€ 129.00``, ``CHF 1,290.00``: a sign where everybody knows it, else the ISO code."""
+    return f"{_SIGNS.get(currency, currency)} {amount:,.2f}"
+
+
+def day(date_: date) -> str:
+    """``1 Dec 2026``."""
+    return f"{date_.day} {date_:%b %Y}"
 
 
 def clock(moment: datetime, now: datetime | None = None) -> str:

@@ -12,7 +12,7 @@ from doublehop.organisations.actor import Actor
 from doublehop.organisations.refusals import BadInput, NotAllowed, NotHere, NotOffered, Refusal, WrongState
 from doublehop.services.lifecycle import OPEN_STATES, OperationKind, OperationState, ServiceStatus
 from doublehop.services.models import Operation, Service
-from doublehop.services.wording import NAME, asked_by
+from doublehop.services.wording import NAME, asked_by, thing
 
 POWER_KINDS = frozenset(
     {
@@ -152,7 +152,9 @@ def _open(actor: Actor, kind: OperationKind, facts: Facts) -> Refusal | None:
         return None
     age = int((timezone.now() - other.asked_at).total_seconds())
     same = "This" if other.kind == kind else "A"
-    sentence = f"{same} {NAME[other.kind].lower()} is already running, asked by {asked_by(actor, other)} {age} s ago."
+    sentence = (
+        f"{same} {thing(other.kind)} is already running, asked by {asked_by(actor, other)} {age} s ago."
+    )
     return AlreadyOpen(sentence, other)
 
 
@@ -162,13 +164,13 @@ def _unknown(actor: Actor, kind: OperationKind, facts: Facts, reason: str) -> Re
         return None
     if not actor.is_staff:
         return WrongState(
-            f"We could not confirm the last {NAME[last.kind].lower()} yet. Our staff is looking at it. "
+            f"We could not confirm the last {thing(last.kind)} yet. Our staff is looking at it. "
             f"Reference {last.reference}.",
             code="unknown_outcome",
         )
     if not reason.strip():
         return BadInput(
-            f"{NAME[kind]}: the last {NAME[last.kind].lower()} ({last.reference}) has an unknown outcome; "
+            f"{NAME[kind]}: the last {thing(last.kind)} ({last.reference}) has an unknown outcome; "
             "a new one needs a reason.",
             field="reason",
             code="reason_needed",

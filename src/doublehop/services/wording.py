@@ -15,6 +15,12 @@ NAME: dict[str, str] = {
     OperationKind.RESCUE_START: "Start rescue system",
     OperationKind.RESCUE_STOP: "Leave rescue system",
 }
+_THING: dict[str, str] = {
+    OperationKind.REFRESH_ADDRESSES: "reading of the addresses",
+    OperationKind.SET_RDNS: "change of the reverse DNS",
+    OperationKind.RESCUE_START: "start of the rescue system",
+    OperationKind.RESCUE_STOP: "return to the installed system",
+}
 STEP_NAME: dict[str, str] = {
     StepKind.RESET: "Send the reboot, once",
     StepKind.POWER_ON: "Switch the power on",
@@ -45,7 +51,6 @@ _CLIENT: dict[tuple[str, str], str] = {
     (OperationKind.UNSUSPEND, OperationState.RUNNING): "Coming back. Usually done within 5 minutes.",
     (OperationKind.UNSUSPEND, OperationState.DONE): "No longer suspended.",
     (OperationKind.REFRESH_ADDRESSES, OperationState.DONE): "Addresses read.",
-    (OperationKind.SET_RDNS, OperationState.DONE): "The name is set.",
     (
         OperationKind.RESCUE_START,
         OperationState.RUNNING,
@@ -62,6 +67,11 @@ _CLIENT_STATE: dict[str, str] = {
 }
 
 
+def thing(kind: str) -> str:
+    """In the middle of a sentence: "reboot", "start of the rescue system"."""
+    return _THING.get(kind) or NAME[kind].lower()
+
+
 def name_of(operation: Operation) -> str:
     """ "Reboot, asked of the system" / "Reboot, cut and restart": what staff read."""
     name = NAME[operation.kind]
@@ -74,23 +84,35 @@ def name_of(operation: Operation) -> str:
 
 def client_sentence(operation: Operation) -> str:
     """Neutral: how it stands and, where staff must act, the reference. Never a cause from beyond the brand."""
-    thing = NAME[operation.kind].lower()
+    what = thing(operation.kind)
     if operation.state == OperationState.UNKNOWN:
         return (
-            f"We could not confirm your {thing}. Our staff is looking at it; please do not start another one. "
+            f"We could not confirm your {what}. Our staff is looking at it; please do not start another one. "
             f"Reference {operation.reference}."
         )
     if operation.state == OperationState.FAILED:
         if operation.failure_code == "suspended":
-            return f"The {thing} was not sent: this service is suspended."
-        return f"The {thing} was not done; nothing was changed. You may ask again, or tell us reference {operation.reference}."
+            return f"The {what} was not sent: this service is suspended."
+        return f"The {what} was not done; nothing was changed. You may ask again, or tell us reference {operation.reference}."
     if operation.state == OperationState.DONE and operation.settled_by:
-        return f"The {thing} was confirmed by our staff."
+        return f"The {what} was confirmed by our staff."
     if operation.not_confirmable:
-        return f"The {thing} was accepted. Whether the machine is back cannot be read from here."
+        return f"The {what} was accepted. Whether the machine is back cannot be read from here."
+    if operation.kind == OperationKind.SET_RDNS:
+        return _rdns_sentence(operation)
     if operation.restart_seen:
         return "Rebooted: the machine was away and is on again."
     return _CLIENT.get((operation.kind, operation.state)) or _CLIENT_STATE[operation.state]
+
+
+def _rdns_sentence(operation: Operation) -> str:
+    address, name = operation.parameters.get("address", ""), operation.parameters.get("name", "")
+    what = f"set to {name}" if name else "removed"
+    if operation.state == OperationState.DONE:
+        return f"Reverse DNS of {address} {what}."
+    if operation.state == OperationState.CANCELLED:
+        return _CLIENT_STATE[operation.state]
+    return f"Reverse DNS of {address} is being {what}."
 
 
 def asked_by(actor: Actor, operation: Operation) -> str:

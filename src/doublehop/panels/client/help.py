@@ -1,35 +1,43 @@
-"""The client's help page."""
+"""The help page of clients and of users with permissions."""
 
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
+from django.urls import reverse
 from django.views.decorators.http import require_GET
 
-from doublehop.panels.client.views import client_name
-from doublehop.panels.gates import actor_of, client_only
+from doublehop.fleet import queries as fleet
+from doublehop.organisations.actor import Actor
+from doublehop.panels.client.pages import frame
+from doublehop.panels.client.presenting import name_of
+from doublehop.panels.gates import actor_of, white_label_only
 from doublehop.services import queries
 
 
 @require_GET
-@client_only
+@white_label_only
 def help_page(request: HttpRequest) -> HttpResponse:
     """The support address, and what became of a reference number."""
     actor = actor_of(request)
     asked = request.GET.get("reference", "").strip()[:20]
-    found = None
-    if asked:
-        found = queries.operations_visible_to(actor).filter(reference=asked.upper()).first()
-    line = None
-    if found is not None and found.service is not None:
-        lines = queries.history(actor, found.service, limit=200)
-        line = next((item for item in lines if item.reference == found.reference), None)
     return render(
         request,
         "panels/client/help.html",
-        {
-            "place": "help",
-            "client_name": client_name(actor),
-            "asked": asked,
-            "line": line,
-            "service": found.service if found is not None else None,
-        },
+        {**frame(actor, "help"), "asked": asked, **(_found(actor, asked.upper()) if asked else {})},
     )
+
+
+def _found(actor: Actor, reference: str) -> dict[str, object]:
+    """``line`` says what became of it; ``of`` and ``address`` where it belongs."""
+    found = queries.operations_visible_to(actor).filter(reference=reference).first()
+    if found is None:
+        return {}
+    if actor.is_client and found.service is not None:
+        lines = queries.history(actor, found.service, limit=200)
+        of = found.service.shown_hostname or str(found.service)
+        address = reverse("client-server", args=[found.service.pk])
+    else:
+        lines = queries.history_of_server(actor, found.server_id, limit=200)
+        of = name_of(None, fleet.server(actor, found.server_id))
+        address = reverse("machine-server", args=[found.server_id])
+    line = next((item for item in lines if item.reference == found.reference), None)
+    return {"line": line, "of": of, "address": address}

@@ -1,4 +1,7 @@
-"""What a client's page says about a server, in one value. Causes from beyond the brand never come this far."""
+"""What a page says about a server, in one value, for clients and for users without a service.
+
+Causes from beyond the brand never come this far.
+"""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -6,6 +9,7 @@ from hashlib import sha256
 from typing import Any
 
 from doublehop.fleet.permissions import Right
+from doublehop.panels.client.progress import Due, Progress
 from doublehop.panels.looks import NOT_READ, Look, is_stale, look
 from doublehop.services.lifecycle import OPEN_STATES, OperationKind, OperationState, ServiceStatus
 from doublehop.services.queries import Button, HistoryLine
@@ -17,6 +21,8 @@ UNDER_WAY: dict[str, str] = {
     OperationKind.POWER_OFF: "Switching off",
     OperationKind.UNSUSPEND: "Coming back",
     OperationKind.SUSPEND: "Being suspended",
+    OperationKind.RESCUE_START: "Going into rescue",
+    OperationKind.RESCUE_STOP: "Leaving rescue",
 }
 NAME: dict[str, str] = {
     OperationKind.REBOOT: "Reboot",
@@ -24,8 +30,18 @@ NAME: dict[str, str] = {
     OperationKind.POWER_OFF: "Power off",
     OperationKind.UNSUSPEND: "Unsuspend",
     OperationKind.SUSPEND: "Suspend",
+    OperationKind.RESCUE_START: "Rescue system",
+    OperationKind.RESCUE_STOP: "Leaving rescue",
 }
-POWER_KINDS = frozenset({OperationKind.REBOOT, OperationKind.POWER_ON, OperationKind.POWER_OFF})
+POWER_KINDS = frozenset(
+    {
+        OperationKind.REBOOT,
+        OperationKind.POWER_ON,
+        OperationKind.POWER_OFF,
+        OperationKind.RESCUE_START,
+        OperationKind.RESCUE_STOP,
+    }
+)
 ALIVE = {ServiceStatus.ACTIVE, ServiceStatus.SUSPENDED}
 
 
@@ -56,14 +72,14 @@ def power_of(server: Any) -> State:
 
 
 def state_of(service: Any, server: Any, operation: Any = None, held: SuspensionNotice | None = None) -> State:
-    """Suspended outranks what is under way, which outranks the power state."""
-    if service.status not in ALIVE:
+    """Suspended outranks what is under way, which outranks the power state. ``service`` is None where there is none."""
+    if service is not None and service.status not in ALIVE:
         return State(
             look("service", service.status), moment=service.ended_at or service.created_at, before="since"
         )
     power = power_of(server)
     under = {"under": power.shown.word.lower(), "under_moment": power.moment} if power.moment else {}
-    if service.status == ServiceStatus.SUSPENDED or held is not None:
+    if held is not None or (service is not None and service.status == ServiceStatus.SUSPENDED):
         since = held.since if held is not None else None
         return State(look("service", "suspended"), moment=since, before="since", **under)  # type: ignore[arg-type]
     kind = operation.kind if operation is not None else ""
@@ -78,10 +94,30 @@ def state_of(service: Any, server: Any, operation: Any = None, held: SuspensionN
     return power
 
 
+@dataclass(frozen=True)
+class Places:
+    """The addresses of one server's pages, forms and fragments."""
+
+    page: str
+    live: str
+    do: str
+    take_back: str
+    read_again: str
+    rdns: str
+    bandwidth: str
+    bandwidth_json: str
+    bandwidth_csv: str
+    home: str
+
+
 @dataclass(frozen=True, kw_only=True)
 class Glance:
-    """What a poll needs: cheap to get, and enough to tell whether anything but an age changed."""
+    """What a poll needs: cheap to get, and enough to tell whether anything but an age changed.
 
+    ``service`` is None for who has no services, ``server`` is None while a service waits for one, or has ended.
+    """
+
+    at: Places
     service: Any
     server: Any
     name: str
@@ -92,7 +128,8 @@ class Glance:
 
     @property
     def hostname(self) -> str:
-        return str(self.service.hostname or (self.server.hostname if self.server else ""))
+        typed = self.service.hostname if self.service is not None else ""
+        return str(typed or (self.server.hostname if self.server else ""))
 
     @property
     def short_name(self) -> str:
@@ -101,14 +138,27 @@ class Glance:
         return self.name if first.isdigit() or ":" in self.name else first
 
     @property
+    def shows_username(self) -> bool:
+        """A client bought the server; for everybody else it is a right like others."""
+        return self.service is not None or Right.CREDENTIALS in self.rights
+
+    @property
+    def in_rescue(self) -> bool:
+        return self.server is not None and bool(self.server.rescue_active) and Right.RESCUE in self.rights
+
+    @property
     def shape(self) -> str:
         """Changes when anything but an age does: then all fragments are sent, else only state and ages."""
-        server, operation = self.server, self.operation
+        service, server, operation = self.service, self.server, self.operation
         facts = (
             self.state.shown.word,
             self.state.stale,
-            (self.service.status, self.name, self.service.username),
-            (server.power_state, server.username, server.capabilities, server.protected) if server else None,
+            self.name,
+            (service.status, service.username, service.next_due_on, service.welcomed_at) if service else None,
+            (server.pk, server.power_state, server.username, server.capabilities, server.protected)
+            if server
+            else None,
+            (server.rescue_active, server.addresses_read_at) if server else None,
             (operation.pk, operation.state, operation.settled_at) if operation else None,
             self.suspension,
             sorted(self.rights),
@@ -122,17 +172,51 @@ class Glance:
         return _digest((self.state.moment, times))
 
 
+@dataclass(frozen=True)
+class AddressLine:
+    """``pending`` is the name that is being set, None when none is; ``error`` is about what was typed into the line."""
+
+    number: int
+    address: str
+    primary: bool
+    rdns: str
+    pending: str | None = None
+    may_name: bool = False
+    typed: str = ""
+    error: str = ""
+
+
 @dataclass(frozen=True, kw_only=True)
 class ServerPage(Glance):
     """Everything on a server's page that may change while it is open."""
 
     buttons: list[Button]
     lines: list[HistoryLine]
+    addresses: list[AddressLine]
     now_running: HistoryLine | None = None
     just_ended: HistoryLine | None = None
     """Stays for a while in the place of what ran, so that nobody misses how it ended."""
     undecided: HistoryLine | None = None
     may_take_back: bool = False
+    progress: Progress | None = None
+    due: Due | None = None
+
+    @property
+    def may_leave_rescue(self) -> bool:
+        return any(button.kind == OperationKind.RESCUE_STOP and not button.why_not for button in self.buttons)
+
+
+@dataclass(frozen=True)
+class Card:
+    """One line of *My servers*."""
+
+    at: Places
+    name: str
+    state: State
+    service: Any = None
+    server: Any = None
+    suspension: SuspensionNotice | None = None
+    due: Due | None = None
 
 
 def _digest(facts: object) -> str:
@@ -140,12 +224,12 @@ def _digest(facts: object) -> str:
 
 
 def name_of(service: Any, server: Any) -> str:
-    """What a client calls the machine: its hostname, else the address, else the service."""
+    """What people call the machine: its hostname, else the address, else the service's number. Never our label of it."""
     for text in (
-        service.hostname,
+        service.hostname if service is not None else "",
         server.hostname if server else "",
         server.primary_address if server else "",
     ):
         if text:
             return str(text)
-    return str(service)
+    return str(service) if service is not None else f"Server {server.pk}"

@@ -1,6 +1,7 @@
 """The shared small parts, as tags: ``{% load panel %}``. Larger ones are includes under ``panels/parts/``."""
 
 from datetime import datetime, timedelta
+from decimal import Decimal
 from typing import Any
 from uuid import uuid4
 
@@ -169,6 +170,12 @@ def rate_number(bits_per_second: float | None) -> str:
 @register.filter
 def rate_unit(bits_per_second: float | None) -> str:
     return "" if bits_per_second is None else words.split_rate(bits_per_second)[1]
+
+
+@register.filter
+def money(amount: Decimal, currency: str) -> str:
+    """``{{ product.price|money:product.currency }}``: ``€ 129.00``."""
+    return words.money(amount, currency)
 
 
 @register.filter

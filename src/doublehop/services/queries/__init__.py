@@ -10,6 +10,7 @@ from doublehop.services.queries.catalogue import (
 from doublehop.services.queries.operations import (
     HistoryLine,
     history,
+    history_of_server,
     last_operation,
     operation,
     operations_visible_to,
@@ -27,6 +28,7 @@ from doublehop.services.queries.services import (
     services_of_servers,
     services_visible_to,
     suspension_of,
+    suspensions_of_servers,
 )
 
 __all__ = [
@@ -38,6 +40,7 @@ __all__ = [
     "PreviewLine",
     "buttons",
     "history",
+    "history_of_server",
     "last_operation",
     "naming_button",
     "needs_a_person",
@@ -56,4 +59,5 @@ __all__ = [
     "steps_of",
     "suspend_policies_visible_to",
     "suspension_of",
+    "suspensions_of_servers",
 ]

@@ -81,9 +81,17 @@ class HistoryLine:
 
 def history(actor: Actor, row: Service, limit: int = 20) -> list[HistoryLine]:
     """What was done to a service, newest first."""
-    rows = operations_visible_to(actor).filter(service=row).order_by("-id")[:limit]
+    return _lines(actor, operations_visible_to(actor).filter(service=row), limit)
+
+
+def history_of_server(actor: Actor, server_id: int, limit: int = 20) -> list[HistoryLine]:
+    """What was done to a server as far as the actor may know it, newest first."""
+    return _lines(actor, operations_visible_to(actor).filter(server_id=server_id), limit)
+
+
+def _lines(actor: Actor, rows: QuerySet[Operation], limit: int) -> list[HistoryLine]:
     lines = []
-    for item in rows:
+    for item in rows.order_by("-id")[:limit]:
         outcome = wording.client_sentence(item)
         if actor.is_staff:
             outcome = item.staff_text or outcome

@@ -161,6 +161,34 @@ def suspension_of(actor: Actor, row: Service) -> SuspensionNotice | None:
     )
 
 
+def suspensions_of_servers(actor: Actor, servers: Iterable[Server]) -> dict[int, SuspensionNotice]:
+    """By server id, those of the servers that are suspended, for somebody who has no service: two queries for all.
+
+    What was written for a client is for that client only; where the server is in no service it was written for who uses it.
+    """
+    rows = {row.pk: row for row in servers}
+    holds = list(open_holds(rows)) if rows else []
+    sold = {}
+    if holds:
+        mine = Service.objects.filter(server_id__in=rows, organisation_id=actor.organisation_id)
+        sold = {row.server_id: row for row in mine.select_related("product__suspend_policy")}
+    found: dict[int, SuspensionNotice] = {}
+    for hold in holds:
+        own = hold.organisation_id == actor.organisation_id
+        if hold.server_id in found and not (own and not found[hold.server_id].own):
+            continue
+        service_row = sold.get(hold.server_id)
+        found[hold.server_id] = SuspensionNotice(
+            since=hold.since,
+            client_text=(hold.client_text if own and service_row is None else "")
+            or "This server is suspended. Ask our staff, and a person looks at it.",
+            cause=hold.cause,
+            way=suspend_ways(rows[hold.server_id], service_row),
+            own=own,
+        )
+    return found
+
+
 def server_of(actor: Actor, row: Service) -> Server | None:
     """The attached server with what was last read, if the actor may see it."""
     if row.server_id is None:
