@@ -20,7 +20,7 @@ DONE = VENV / "doublehop.json"
 CONTAINS = {"demo": ["demo"], "dev": ["dev", "demo"]}
 """Whoever has the tests' parts has the demo's."""
 FITS = "import sys, pip; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))"
-STEPS = 6
+STEPS = 7
 """Of `make run`; doublehop.box goes on with the third."""
 
 

@@ -20,6 +20,8 @@ pytestmark = [pytest.mark.long, pytest.mark.timeout(300)]
 TANDEM = {"Name": "Manual desk", "Email": "desk@alder.example", "Password": "a-desk-of-its-own"}
 PRODUCT = "Dedicated by the book"
 HOSTNAME = "book.example.org"
+"""As the client orders it."""
+SERVER_NAME = "spare2.example.net"
 ADDRESS = "203.0.113.7"
 SYSTEM = "d0b1e40b-0000-4000-8000-000000000007"
 """What the provider's pool holds, as the box made it (box.seed, box.machines)."""
@@ -210,8 +212,8 @@ def test_09_the_server_is_chosen_and_hostname_and_username_fill_themselves_in(vi
     page.get_by_label(MENU).select_option(label=option())
     page.get_by_role("button", name="Save Changes").click()
     until(page, lambda: page.get_by_label("Username", exact=True).input_value() == "root")
-    # The client ordered it under this name; the machine's own stands beside it until somebody changes one of them.
-    assert page.get_by_label("Hostname", exact=True).input_value() == HOSTNAME
+    assert page.get_by_label("Hostname", exact=True).input_value() == SERVER_NAME
+    expect(page.locator("main")).to_contain_text(f"ordered as {HOSTNAME}")
     expect(page.locator("main")).to_contain_text("Active")
 
 
@@ -268,7 +270,7 @@ def suspended(box: Box) -> list[bool]:
 def test_13_the_client_sees_username_and_bandwidth_and_nothing_of_the_hop(visit, told: Told):
     pia = visit("own.client")
     pia.go("/servers/")
-    pia.page.get_by_role("link", name=re.compile(HOSTNAME)).first.click()
+    pia.page.get_by_role("link", name=re.compile(SERVER_NAME)).first.click()
     expect(pia.page.locator("main")).to_contain_text("root")
     expect(pia.page.locator("main")).to_contain_text(ADDRESS)
     pia.page.get_by_role("link", name=re.compile("Bandwidth history")).first.click()

@@ -2,5 +2,5 @@
 
 from doublehop.box.emulators import Machine, machines_of
 
-MACHINES: tuple[Machine, ...] = machines_of(7)
+MACHINES: tuple[Machine, ...] = machines_of(10)
 SPARE_SWITCH_PORTS = 5

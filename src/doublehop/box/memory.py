@@ -12,11 +12,19 @@ LOCK = PACKAGE.parents[1] / "requirements" / "demo.txt"
 
 @dataclass
 class Memory:
-    """``prepared`` is the fingerprint of what database and page files were made from; ``sign_ins`` come last of all."""
+    """``prepared`` is the fingerprint of what databases and page files were made from; ``sign_ins`` come last of all."""
 
     prepared: str = ""
     addresses: dict[str, str] = field(default_factory=dict)
     sign_ins: dict[str, dict[str, str]] = field(default_factory=dict)
+    leap: dict[str, str] = field(default_factory=dict)
+    """The LEAP account of the reseller that runs an installation of its own: username, client_id, password, api_key, pin."""
+    tandem: dict[str, str] = field(default_factory=dict)
+    """Its Tandem user with permission: email, password."""
+    own: dict[str, dict[str, str]] = field(default_factory=dict)
+    """The sign-ins of that installation: staff and client."""
+    own_asks: str = ""
+    """Where that installation finds the provider: its base address at the last start."""
 
     def port(self, name: str) -> int:
         """The port in an address such as ``http://127.0.0.1:43121``; 0 when there is none yet."""

@@ -4,7 +4,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-STEPS = 6
+STEPS = 7
 """The first two (Python itself) are made by bin/bootstrap.py, which needs nothing but Python."""
 
 

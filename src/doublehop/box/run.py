@@ -1,31 +1,35 @@
-"""The box in the foreground: prepares what is missing, starts the emulators and the installation, shows the sign-ins."""
+"""The box in the foreground: prepares what is missing, starts emulators and two installations, shows the sign-ins.
+
+The first installation is a provider's: it owns the emulated machines, and its resellers and their clients live in it.
+The second is one reseller's own, which knows the provider only through the LEAP and Dropzone APIs, over real HTTP.
+"""
 
 import fcntl
-import http.client
 import json
 import os
 import signal
-import socket
-import subprocess
 import sys
 import time
 from pathlib import Path
 
-from doublehop.box.children import CannotGoOn, Children, clean_environment
+from doublehop.box.children import CannotGoOn
+from doublehop.box.installation import Installation, refuse_taken
 from doublehop.box.memory import Memory, fingerprint, keep, recall, write_private
 from doublehop.box.progress import step
 
 ENDING = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
-HEALTHY_WITHIN_SECONDS = 60.0
 LOOK_EVERY_SECONDS = 0.5
-DATABASE = "doublehop.sqlite3"
+OWN = "own"
+"""The folder of the reseller's own installation, below the box's."""
 WHO = {
     "provider": "Northgate Metal, owns the machines",
     "reseller": "Alder Hosting, sells them on",
     "other_reseller": "Birch Cloud, another one",
     "client": "Quillfeather Books, client of Alder",
     "other_client": "Juniper Analytics, client of Birch",
+    "tandem": "Alder Hosting's Tandem user",
 }
+WHO_OF_OWN = {"staff": "Alder Hosting, at home", "client": "Lantern Studio, its client"}
 
 
 class Ended(BaseException):
@@ -37,15 +41,15 @@ class Box:
 
     def __init__(self, data_dir: Path, port: int, *, parent: int = 0) -> None:
         self._folder = data_dir.absolute()
-        self._port = port
         self._parent = parent
-        self._base_url = f"http://127.0.0.1:{port}"
         self._remembered = self._folder / "box.json"
-        self._children = Children(clean_environment(self._folder, port))
+        self._provider = Installation(self._folder, port)
+        self._own = Installation(self._folder / OWN, port + 1)
 
     def run(self) -> int:
         """Until a signal asks to end, then 0. Raises CannotGoOn."""
-        refuse_taken(self._port)
+        for installation in (self._provider, self._own):
+            refuse_taken(installation.port)
         self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         with (self._folder / "box.lock").open("a") as lock:
             self._take(lock.fileno())
@@ -59,7 +63,8 @@ class Box:
             finally:
                 for kind in ENDING:
                     signal.signal(kind, signal.SIG_IGN)
-                self._children.end()
+                for installation in (self._own, self._provider):
+                    installation.children.end()
         return 0
 
     def _take(self, lock: int) -> None:
@@ -70,115 +75,138 @@ class Box:
 
     def _prepare(self) -> None:
         with step(3, "Front-end files"):
-            self._children.finish(
+            self._provider.children.finish(
                 "-m", "doublehop.panels.build", trouble="The front-end files could not be made"
             )
         self._memory = self._begin()
-        with step(4, "Database and page files"):
-            self._prepare_installation()
+        with step(4, "Databases and page files"):
+            self._prepare_installations()
         with step(5, "Emulators of machines and switch"):
-            self._emulators, line = self._children.keep_emulators(
+            self._emulators, line = self._provider.children.keep_emulators(
                 "-m",
                 "doublehop.box.keeper",
                 str(self._folder / "box"),
                 str(self._memory.port("bmc_url")),
                 str(self._memory.port("switch")),
             )
-        with step(6, "The cast of the demo"):
+        with step(6, "The provider's installation"):
             self._fill(json.loads(line))
+            self._serving = [self._provider.serve()]
+        with step(7, "A reseller's own installation"):
+            self._fill_own()
+            self._serving.append(self._own.serve())
 
     def _begin(self) -> Memory:
         """What is remembered. A first start that was broken off begins again; a real installation is not touched."""
-        database = self._folder / DATABASE
         memory = recall(self._remembered)
         if memory is None:
-            if database.exists():
+            if self._provider.has_database:
                 raise CannotGoOn(
                     f"{self._folder} holds an installation that is no demo; "
                     "give another folder in DOUBLEHOP_DATA_DIR, or move that one away."
                 )
             memory = Memory()
             keep(self._remembered, memory)
-        if not memory.sign_ins or not database.exists():
-            for path in self._folder.glob(DATABASE + "*"):
-                path.unlink()
+        if not memory.sign_ins or not self._provider.has_database:
+            self._provider.forget()
             memory = Memory(addresses=memory.addresses)
+        if not memory.own or not self._own.has_database:
+            self._own.forget()
+            memory.own, memory.prepared = {}, ""
         return memory
 
-    def _prepare_installation(self) -> None:
+    def _prepare_installations(self) -> None:
         wanted = fingerprint()
-        page_files = self._folder / "static" / "staticfiles.json"
-        if self._memory.prepared != wanted or not page_files.exists():
-            self._children.finish(
-                "-m", "doublehop.cli", "init", "--without-owner", trouble="The database could not be made"
-            )
+        both = (self._provider, self._own)
+        if self._memory.prepared != wanted or not all(one.has_page_files for one in both):
+            for one in both:
+                one.make()
             self._memory.prepared = wanted
             keep(self._remembered, self._memory)
-        self._children.learn(read_settings(self._folder / "doublehop.env"))
+        for one in both:
+            one.learn_settings()
 
     def _fill(self, addresses: dict[str, str]) -> None:
-        fill = ("-m", "doublehop.box.fill")
         if not self._memory.sign_ins:
-            said = self._children.finish(
-                *fill, "seed", given=json.dumps(addresses), trouble="The cast could not be made"
-            )
-            self._memory.sign_ins = json.loads(said.splitlines()[-1])
+            cast = self._provider.fill("seed", addresses, trouble="The cast could not be made")
+            self._memory.sign_ins = cast["sign_ins"]
+            self._memory.leap, self._memory.tandem = cast["leap"], cast["tandem"]
         elif addresses != self._memory.addresses:
-            self._children.finish(
-                *fill,
-                "readdress",
-                given=json.dumps(addresses),
-                trouble="The emulators moved, and the demo could not",
-            )
+            self._provider.fill("readdress", addresses, trouble="The emulators moved, and the demo could not")
         self._memory.addresses = addresses
         keep(self._remembered, self._memory)
 
+    def _fill_own(self) -> None:
+        """The provider answers already: everything in here is asked of it over HTTP."""
+        given = {
+            "endpoint": self._provider.base_url,
+            "leap": self._memory.leap,
+            "tandem": self._memory.tandem,
+            "staff": self._memory.sign_ins["reseller"],
+        }
+        if not self._memory.own:
+            self._memory.own = self._own.fill(
+                "own", given, trouble="The reseller's own cast could not be made"
+            )
+        elif self._memory.own_asks != self._provider.base_url:
+            self._own.fill("move", given, trouble="The provider moved, and the reseller could not follow")
+        self._memory.own_asks = self._provider.base_url
+        keep(self._remembered, self._memory)
+
     def _run(self) -> None:
-        serving = self._children.keep_serving("-m", "doublehop.cli", "serve", "--port", str(self._port))
-        self._wait_until_healthy(serving)
         self._write_demo()
         self._show()
-        while serving.poll() is None and self._emulators.poll() is None:
+        while all(one.poll() is None for one in (*self._serving, self._emulators)):
             if self._parent and os.getppid() != self._parent:
                 raise Ended
             time.sleep(LOOK_EVERY_SECONDS)
-        raise CannotGoOn("The installation ended." if serving.poll() is not None else "The emulators ended.")
-
-    def _wait_until_healthy(self, serving: subprocess.Popen[str]) -> None:
-        until = time.monotonic() + HEALTHY_WITHIN_SECONDS
-        while not is_healthy(self._port):
-            if serving.poll() is not None or time.monotonic() > until:
-                raise CannotGoOn("The installation does not start; what it said stands above.")
-            time.sleep(0.1)
+        ended = "The emulators" if self._emulators.poll() is not None else "An installation"
+        raise CannotGoOn(f"{ended} ended.")
 
     def _write_demo(self) -> None:
-        people = {
-            part: {
-                "email": sign_in["email"],
-                "password": sign_in["password"],
-                "brand_url": f"http://{sign_in['host']}:{self._port}",
-            }
-            for part, sign_in in self._memory.sign_ins.items()
+        memory, base = self._memory, self._provider.base_url
+        demo = {
+            "base_url": base,
+            **{part: _person(one, self._provider.port) for part, one in memory.sign_ins.items()},
+            "leap": {"endpoint": f"{base}/leap/api.php", "dropzone": f"{base}/dropzone/", **memory.leap},
+            "tandem": _person(memory.tandem, self._provider.port),
+            "own_installation": {
+                "base_url": self._own.base_url,
+                **{part: _person(one, self._own.port) for part, one in memory.own.items()},
+            },
         }
-        text = json.dumps({"base_url": self._base_url, **people}, indent=2)
-        write_private(self._folder / "demo.json", text)
+        write_private(self._folder / "demo.json", json.dumps(demo, indent=2))
 
     def _show(self) -> None:
-        rows = [
-            (WHO.get(part, part), one["email"], one["password"], f"http://{one['host']}:{self._port}")
-            for part, one in self._memory.sign_ins.items()
-        ]
-        heads = ("Who", "E-mail", "Password", "Under their own name")
-        widths = [max(len(row[column]) for row in [heads, *rows]) for column in range(len(heads))]
-        print(f"\nDoublehop runs at {self._base_url}  (Ctrl-C ends it). Sign in there as:\n")
-        for row in [heads, *rows]:
-            print(
-                "  " + "  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip()
-            )
-        print(f"\nThe same in {self._folder / 'demo.json'}.")
+        memory = self._memory
+        everybody = {**memory.sign_ins, "tandem": memory.tandem}
+        print(f"\nDoublehop runs at {self._provider.base_url}  (Ctrl-C ends it). Sign in there as:\n")
+        _table([(WHO.get(part, part), one, self._provider.port) for part, one in everybody.items()])
+        print(
+            f"\nThe reseller's own installation, which reaches its machines through the provider's API, runs at "
+            f"{self._own.base_url}:\n"
+        )
+        _table([(WHO_OF_OWN.get(part, part), one, self._own.port) for part, one in memory.own.items()])
+        print(f"\nThe same, with the LEAP account, in {self._folder / 'demo.json'}.")
         print(
             f"What the machines are told, they write into {self._folder / 'box' / 'bmc.log'}.\n", flush=True
         )
+
+
+def _person(one: dict[str, str], port: int) -> dict[str, str]:
+    return {
+        "email": one["email"],
+        "password": one["password"],
+        "brand_url": f"http://{one['host']}:{port}",
+    }
+
+
+def _table(people: list[tuple[str, dict[str, str], int]]) -> None:
+    rows = [(who, one["email"], one["password"], f"http://{one['host']}:{port}") for who, one, port in people]
+    heads = ("Who", "E-mail", "Password", "Under their own name")
+    widths = [max(len(row[column]) for row in [heads, *rows]) for column in range(len(heads))]
+    for row in [heads, *rows]:
+        print("  " + "  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip())
 
 
 def main(arguments: list[str]) -> int:
@@ -193,38 +221,11 @@ def main(arguments: list[str]) -> int:
 
 
 def read_port(text: str) -> int:
-    if not (text.isascii() and text.isdigit() and 0 < int(text) <= 65535):
-        raise CannotGoOn(f"PORT={text} is no port: a number from 1 to 65535 is needed.")
+    if not (text.isascii() and text.isdigit() and 0 < int(text) < 65535):
+        raise CannotGoOn(
+            f"PORT={text} cannot be used: a number from 1 to 65534 is needed, and the next is used too."
+        )
     return int(text)
-
-
-def refuse_taken(port: int) -> None:
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", port))
-            probe.listen(1)
-        except OSError as error:
-            raise CannotGoOn(
-                f"Port {port} cannot be used ({error.strerror}); try PORT={port % 65535 + 1}."
-            ) from error
-
-
-def read_settings(path: Path) -> dict[str, str]:
-    """The lines that ``doublehop init`` wrote: NAME=VALUE, without quotes."""
-    lines = path.read_text(encoding="utf-8").splitlines()
-    return dict(line.split("=", 1) for line in lines if not line.startswith("#"))
-
-
-def is_healthy(port: int) -> bool:
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=2)
-    try:
-        connection.request("GET", "/-/healthy")
-        return connection.getresponse().status == 200
-    except (OSError, http.client.HTTPException):
-        return False
-    finally:
-        connection.close()
 
 
 def _end(number: int, frame: object) -> None:

@@ -4,40 +4,32 @@ Everything is made by the same actions that people's clicks call, and read throu
 hardware; only dates are moved back, so that there is a history to look at.
 """
 
-import secrets
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import timedelta
+from typing import Any
 
 from django.db import transaction
 from django.utils import timezone
 
 from doublehop.bandwidth import actions as bandwidth
-from doublehop.bandwidth.collector import JOBS as BANDWIDTH_JOBS
 from doublehop.box.emulators import Addresses, Machine
 from doublehop.box.machines import MACHINES
+from doublehop.box.people import SignIn, actor_of, password
+from doublehop.box.work import run_jobs
 from doublehop.fleet import actions as fleet
 from doublehop.fleet.models import Allocation, Permission, Server, Upstream
-from doublehop.fleet.work import JOBS as FLEET_JOBS
-from doublehop.jobs.engine import Engine
+from doublehop.fleet.permissions import ALL_RIGHTS, CLIENTS_NEVER
 from doublehop.organisations import actions as organisations
 from doublehop.organisations.actor import Actor
-from doublehop.organisations.models import Client, Organisation, User
-from doublehop.organisations.queries import actor_for_user
+from doublehop.organisations.models import Client, LeapAccount, Organisation, User
 from doublehop.services import actions as services
+from doublehop.services.actions import supply
 from doublehop.services.actions.catalogue import ProductForm
+from doublehop.services.actions.supply import OfferForm
 from doublehop.services.models import Product, Service
-from doublehop.services.work import JOBS as SERVICE_JOBS
 
 HISTORY_DAYS = 395
 SERVICE_AGE_DAYS = 120
-
-
-@dataclass(frozen=True)
-class SignIn:
-    email: str
-    password: str
-    host: str
-    """The brand's own host name, which browsers find on this machine by itself."""
 
 
 @dataclass(frozen=True)
@@ -50,10 +42,11 @@ def is_seeded() -> bool:
     return Organisation.objects.exists()
 
 
-def seed(addresses: Addresses) -> dict[str, SignIn]:
+def seed(addresses: Addresses) -> dict[str, Any]:
     """Makes the whole cast. Needs running emulators: machines are read before they are attached.
 
-    Answers with the sign-ins by the part they play: provider, reseller, other_reseller, client, other_client.
+    Answers with "sign_ins" by the part they play (provider, reseller, other_reseller, client, other_client), the "leap"
+    account of the reseller, and its "tandem" user that has permission.
     """
     provider = _provider()
     rack = _rack(provider.actor, addresses)
@@ -61,14 +54,22 @@ def seed(addresses: Addresses) -> dict[str, SignIn]:
     birch = _reseller(provider.actor, "Birch Cloud", "birch", "Tam Okoye", ("#7a3ea8", "#cfa3f2"))
     mara = _alder_house(provider.actor, alder, rack)
     lena = _birch_house(provider.actor, birch, rack)
+    leap, tandem = _alder_leap(alder)
+    _offers(provider.actor, rack, birch.actor)
+    run_jobs()
     bandwidth.write_sample_history(rack.pk, days=HISTORY_DAYS)
     _move_back()
-    return {
+    sign_ins = {
         "provider": provider.sign_in,
         "reseller": alder.sign_in,
         "other_reseller": birch.sign_in,
         "client": mara,
         "other_client": lena,
+    }
+    return {
+        "sign_ins": {part: asdict(one) for part, one in sign_ins.items()},
+        "leap": leap,
+        "tandem": asdict(tandem),
     }
 
 
@@ -76,7 +77,7 @@ def seed(addresses: Addresses) -> dict[str, SignIn]:
 def readdress(addresses: Addresses) -> None:
     """The emulators moved to other ports: the rack's settings follow."""
     owner = User.objects.get(sign_in__endswith=":ines@northgate.example")
-    actor = _actor(owner)
+    actor = actor_of(owner)
     rack = Upstream.objects.get(driver="rack", organisation_id=actor.organisation_id)
     fleet.update_upstream(actor, rack.pk, name=rack.name, values=_rack_settings(addresses))
     for machine, server in zip(MACHINES, Server.objects.filter(upstream=rack).order_by("pk"), strict=True):
@@ -87,14 +88,14 @@ def readdress(addresses: Addresses) -> None:
 
 
 def _provider() -> Owner:
-    password = _password()
+    word = password()
     root = organisations.create_root(
         "Northgate Metal",
         owner_name="Ines Holt",
         owner_email="ines@northgate.example",
-        owner_password=password,
+        owner_password=word,
     )
-    actor = _actor(User.objects.get(staff__organisation=root))
+    actor = actor_of(User.objects.get(staff__organisation=root))
     organisations.set_brand(
         actor,
         name="Northgate Metal",
@@ -103,7 +104,7 @@ def _provider() -> Owner:
         colour_dark="#8aa6ff",
         support_email="support@northgate.example",
     )
-    return Owner(actor, SignIn("ines@northgate.example", password, "northgate.localhost"))
+    return Owner(actor, SignIn("ines@northgate.example", word, "northgate.localhost"))
 
 
 @dataclass(frozen=True)
@@ -124,7 +125,12 @@ _PLANS = (
     _Plan("A1-U05", "win1.example.com", ("198.51.100.24",), "Administrator"),
     _Plan("A1-U06", "spare1.example.net", ("203.0.113.6",)),
     _Plan("A1-U07", "spare2.example.net", ("203.0.113.7",)),
+    _Plan("A1-U08", "shop.example.org", ("203.0.113.40", "203.0.113.41")),
+    _Plan("A1-U09", "spare3.example.net", ("203.0.113.56",)),
+    _Plan("A1-U10", "spare4.example.net", ("203.0.113.72",)),
 )
+PERMITTED = ("A1-U08", "A1-U09")
+"""Allocated to Alder, and permitted to the Tandem user with which Alder's own installation works."""
 
 
 def _plan(machine: Machine) -> _Plan:
@@ -169,11 +175,11 @@ def _machine_settings(addresses: Addresses, machine: Machine, plan: _Plan) -> di
 
 def _reseller(ines: Actor, name: str, short: str, owner: str, colours: tuple[str, str]) -> Owner:
     organisation = organisations.create_organisation(ines, name=name)
-    email, password = f"{owner.split()[0].lower()}@{short}.example", _password()
+    email, word = f"{owner.split()[0].lower()}@{short}.example", password()
     organisations.create_staff(
-        ines, organisation_id=organisation.pk, name=owner, email=email, password=password, role="owner"
+        ines, organisation_id=organisation.pk, name=owner, email=email, password=word, role="owner"
     )
-    actor = _actor(User.objects.get(staff__organisation=organisation))
+    actor = actor_of(User.objects.get(staff__organisation=organisation))
     host = f"{short}.localhost"
     organisations.set_brand(
         actor,
@@ -183,7 +189,7 @@ def _reseller(ines: Actor, name: str, short: str, owner: str, colours: tuple[str
         colour_dark=colours[1],
         support_email=f"support@{short}.example",
     )
-    return Owner(actor, SignIn(email, password, host))
+    return Owner(actor, SignIn(email, word, host))
 
 
 def _alder_house(ines: Actor, alder: Owner, rack: Upstream) -> SignIn:
@@ -196,11 +202,13 @@ def _alder_house(ines: Actor, alder: Owner, rack: Upstream) -> SignIn:
         organisation_id=rosa.organisation_id,
         name="Ivo Park",
         email="ivo@alder.example",
-        password=_password(),
+        password=password(),
         role="support",
     )
     products = _products(rosa)
     quillfeather, mara = _client(rosa, "Quillfeather Books", "Mara Quill", "mara@quillfeather.example", alder)
+    for label in PERMITTED:
+        _allocated(ines, rack, label, rosa)
     for server, product in ((web, products[0]), (db, products[0]), (files, products[1])):
         _service(rosa, quillfeather, product, server)
     services.create_service(
@@ -218,6 +226,55 @@ def _birch_house(ines: Actor, birch: Owner, rack: Upstream) -> SignIn:
     for server, product in ((app, products[0]), (windows, products[1])):
         _service(tam, juniper, product, server)
     return lena
+
+
+def _alder_leap(alder: Owner) -> tuple[dict[str, str], SignIn]:
+    """The machine identity with which Alder's own installation calls, and two Tandem users, one of them with servers."""
+    rosa, word = alder.actor, password()
+    shop = organisations.add_tandem_user(
+        rosa, name="Alder at home", email="panel@alder.example", password=word
+    )
+    organisations.add_tandem_user(rosa, name="Night shift", email="noc@alder.example", password=password())
+    permitted = Server.objects.filter(label__in=PERMITTED).values_list("pk", flat=True)
+    fleet.permit_tandem(rosa, shop.pk, list(permitted), ALL_RIGHTS - CLIENTS_NEVER)
+    account = LeapAccount.objects.get(organisation_id=rosa.organisation_id)
+    leap = {
+        "username": account.username,
+        "client_id": account.client_id,
+        **organisations.show_leap_secrets(rosa, alder.sign_in.password),
+    }
+    return leap, SignIn("panel@alder.example", word, alder.sign_in.host)
+
+
+def _offers(ines: Actor, rack: Upstream, tam: Actor) -> None:
+    """What the provider sells to resellers: one machine at once from a pool, others by hand. One such order waits."""
+    pool = fleet.create_server_group(ines, "Ready for resellers")
+    fleet.set_group_members(ines, pool.pk, [Server.objects.get(upstream=rack, label="A1-U07").pk])
+    medium = OfferForm(
+        name="Dedicated M",
+        code="DED-M",
+        processor="16 cores, 3.0 GHz",
+        memory="64 GB",
+        disks="2 × 960 GB NVMe",
+        bandwidth="20 TB",
+        price="79.00",
+        setup_fee="0",
+        currency="EUR",
+        server_group_id=pool.pk,
+    )
+    supply.create_offer(ines, medium)
+    storage = replace(
+        medium,
+        name="Storage S",
+        code="STO-S",
+        processor="8 cores, 2.8 GHz",
+        memory="32 GB",
+        disks="4 × 8 TB",
+        price="59.00",
+        server_group_id=None,
+    )
+    by_hand = supply.create_offer(ines, storage)
+    supply.order_supply(tam, by_hand.pk, hostname="vault.example.net", note="For a backup client")
 
 
 def _products(actor: Actor) -> tuple[Product, Product]:
@@ -251,11 +308,9 @@ def _allocated(ines: Actor, rack: Upstream, label: str, receiver: Actor) -> Serv
 
 def _client(actor: Actor, name: str, person: str, email: str, reseller: Owner) -> tuple[Client, SignIn]:
     client = organisations.create_client(actor, name=name, email=email)
-    password = _password()
-    organisations.create_client_person(
-        actor, client_id=client.pk, name=person, email=email, password=password
-    )
-    return client, SignIn(email, password, reseller.sign_in.host)
+    word = password()
+    organisations.create_client_person(actor, client_id=client.pk, name=person, email=email, password=word)
+    return client, SignIn(email, word, reseller.sign_in.host)
 
 
 def _service(actor: Actor, client: Client, product: Product, server: Server) -> Service:
@@ -275,21 +330,3 @@ def _move_back() -> None:
     active = Service.objects.filter(server__isnull=False)
     active.update(created_at=then, activated_at=then)
     Service.objects.filter(server__isnull=True).update(created_at=timezone.now() - timedelta(hours=2))
-
-
-def run_jobs() -> None:
-    """What the worker would do, at once and here."""
-    Engine({**FLEET_JOBS, **BANDWIDTH_JOBS, **SERVICE_JOBS}).drain(timeout_seconds=60)
-
-
-def _actor(user: User) -> Actor:
-    actor = actor_for_user(user)
-    if actor is None:
-        raise LookupError(f"{user} belongs nowhere")
-    return actor
-
-
-def _password() -> str:
-    """Easy to type, hard to guess: four groups of four."""
-    signs = "abcdefghjkmnpqrstuvwxyz23456789"
-    return "-".join("".join(secrets.choice(signs) for _ in range(4)) for _ in range(4))

@@ -67,6 +67,7 @@ _MENU = (
             MenuEntry("policies", "Suspend policies", "/admin/setup/suspend-policies/", icon="player-pause"),
             MenuEntry("staff", "Staff and brand", "/admin/setup/staff/", icon="id-badge-2"),
             MenuEntry("mail", "Mail", "/admin/setup/mail/", icon="mail"),
+            MenuEntry("manual", "Follow the manual", "/admin/setup/manual/", icon="book"),
         ),
     ),
 )

@@ -188,6 +188,8 @@ class Service(models.Model):
     )
     hostname = models.CharField(max_length=253, blank=True)
     """Typed by staff. Empty: what the machine says (``shown_hostname``), so nothing typed is overwritten unasked."""
+    ordered_hostname = models.CharField(max_length=253, blank=True)
+    """As it was ordered. Shown until a machine says its own."""
     username = models.CharField(max_length=64, blank=True)
     """Likewise: the machine's login username."""
     price = models.DecimalField(max_digits=12, decimal_places=2, default=0)
@@ -224,8 +226,13 @@ class Service(models.Model):
         return f"S-{self.number}"
 
     @property
-    def shown_hostname(self) -> str:
+    def filled_hostname(self) -> str:
+        """What staff typed, else what the machine says."""
         return self.hostname or (self.server.hostname if self.server else "")
+
+    @property
+    def shown_hostname(self) -> str:
+        return self.filled_hostname or self.ordered_hostname
 
     @property
     def shown_username(self) -> str:

@@ -72,6 +72,7 @@ def _product_names(actor: Actor) -> list[tuple[int, str]]:
 def _matching(rows: QuerySet[Any], words: str) -> QuerySet[Any]:
     matches = (
         Q(hostname__istartswith=words)
+        | Q(ordered_hostname__istartswith=words)
         | Q(server__hostname__istartswith=words)
         | Q(server__label__istartswith=words)
         | Q(client__name__istartswith=words)

@@ -39,7 +39,7 @@ CUSTOM = "custom-"
 def as_stored(row: Any) -> Filled:
     values = {
         "server_id": str(row.server_id or ""),
-        "hostname": row.shown_hostname,
+        "hostname": row.filled_hostname,
         "username": row.shown_username,
     }
     return Filled({**values, **{CUSTOM + key: text for key, text in row.custom_values.items()}})

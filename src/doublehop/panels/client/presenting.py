@@ -128,8 +128,9 @@ class Glance:
 
     @property
     def hostname(self) -> str:
-        typed = self.service.hostname if self.service is not None else ""
-        return str(typed or (self.server.hostname if self.server else ""))
+        if self.service is not None:
+            return str(self.service.shown_hostname)
+        return str(self.server.hostname) if self.server else ""
 
     @property
     def short_name(self) -> str:
@@ -229,6 +230,7 @@ def name_of(service: Any, server: Any) -> str:
         service.hostname if service is not None else "",
         server.hostname if server else "",
         server.primary_address if server else "",
+        service.ordered_hostname if service is not None else "",
     ):
         if text:
             return str(text)

@@ -54,7 +54,7 @@ def new_service(
         organisation_id=product.organisation_id,
         client=client,
         product=product,
-        hostname=hostname_of(hostname),
+        ordered_hostname=hostname_of(hostname),
         price=product.price,
         currency=product.currency,
         custom_values=dict(custom_values),
@@ -184,7 +184,7 @@ def save_service(
     """
     _require(actor, Duty.OPERATE)
     service = locked_service(actor, service_id)
-    before = (service.shown_hostname, service.shown_username)
+    before = (service.filled_hostname, service.shown_username)
     if server_id != service.server_id:
         if server_id is None:
             service = detach(actor, service_id)

@@ -47,7 +47,11 @@ def _operations(actor: Actor, words: str) -> list[Hit]:
 
 
 def _services(actor: Actor, words: str) -> list[Hit]:
-    matches = Q(hostname__istartswith=words) | Q(server__hostname__istartswith=words)
+    matches = (
+        Q(hostname__istartswith=words)
+        | Q(ordered_hostname__istartswith=words)
+        | Q(server__hostname__istartswith=words)
+    )
     number = words.upper().removeprefix("S-")
     if number.isascii() and number.isdigit():
         matches |= Q(number=int(number[:9]))

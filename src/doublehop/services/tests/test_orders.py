@@ -43,7 +43,7 @@ class TestOrdering:
     def test_it_waits_and_those_who_may_attach_are_told_once(self, house):
         service = order(house)
         run_all_jobs()
-        assert (service.status, service.hostname, str(service.price)) == (
+        assert (service.status, service.ordered_hostname, str(service.price)) == (
             "pending",
             "shop.example.org",
             "129.00",
@@ -203,7 +203,7 @@ class TestWelcome:
         mail = Mail.objects.get(about="welcome")
         address = Server.objects.get(pk=welcoming.spare.pk).primary_address
         assert mail.to == "mara@quillfeather.example"
-        assert mail.subject == "Your server shop.example.org is ready"
+        assert mail.subject == "Your server spare.example.org is ready"
         assert address in mail.body
         assert "Username: root" in mail.body
         assert "machine-secret" not in f"{mail.body}{mail.subject}"

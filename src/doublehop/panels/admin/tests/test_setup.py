@@ -104,7 +104,7 @@ def test_order_waits_for_a_server(house, rosa):
     refused = rosa.post("/admin/services/new/", form)
     assert 'value="a b"' in refused.content.decode()
     address = rosa.post("/admin/services/new/", {**form, "hostname": "vault.example.net"})["Location"]
-    assert Service.objects.get(hostname="vault.example.net").status == "pending"
+    assert Service.objects.get(ordered_hostname="vault.example.net").status == "pending"
     assert "They work as soon as a server is attached" in rosa.get(address).content.decode()
     foreign = {**form, "client_id": house.cast.juniper.pk, "hostname": ""}
     assert "Choose a client and a product" in rosa.post("/admin/services/new/", foreign).content.decode()

@@ -1,0 +1,15 @@
+"""What the worker would do, at once and in this process."""
+
+from doublehop.bandwidth.collector import JOBS as BANDWIDTH_JOBS
+from doublehop.bandwidth.totals import JOBS as TOTALS_JOBS
+from doublehop.fleet.work import JOBS as FLEET_JOBS
+from doublehop.jobs.engine import Engine
+from doublehop.notices.work import JOBS as NOTICES_JOBS
+from doublehop.services.upkeep import JOBS as UPKEEP_JOBS
+from doublehop.services.work import JOBS as SERVICE_JOBS
+
+
+def run_jobs() -> None:
+    """Until nothing is due. Bounded."""
+    jobs = {**FLEET_JOBS, **BANDWIDTH_JOBS, **TOTALS_JOBS, **NOTICES_JOBS, **UPKEEP_JOBS, **SERVICE_JOBS}
+    Engine(jobs).drain(timeout_seconds=90)
