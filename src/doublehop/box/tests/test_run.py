@@ -6,10 +6,10 @@ import stat
 import pytest
 
 from doublehop.box.children import CannotGoOn, clean_environment
-from doublehop.box.installation import DATABASE
+from doublehop.box.installation import DATABASE, refuse_taken
 from doublehop.box.keeper import free_or_any
 from doublehop.box.memory import Memory, fingerprint, keep, recall
-from doublehop.box.run import Box
+from doublehop.box.run import Box, read_port
 
 SIGN_IN = {"email": "ines@northgate.example", "password": "abcd-efgh", "host": "northgate.localhost"}
 
@@ -115,11 +115,11 @@ def test_the_fingerprint_stays_while_nothing_changes():
 @pytest.mark.parametrize("port", ["", "0", "65536", "http"])
 def test_a_port_that_is_none_is_refused(port):
     with pytest.raises(CannotGoOn):
-        run.read_port(port)
+        read_port(port)
 
 
 def test_a_taken_port_is_refused():
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         with pytest.raises(CannotGoOn, match=f"Port {port} cannot be used"):
-            run.refuse_taken(port)
+            refuse_taken(port)
