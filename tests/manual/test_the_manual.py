@@ -61,7 +61,7 @@ def until(page: Page, seen, seconds: float = 60) -> None:
 
 def test_01_a_tandem_user_is_added_at_the_provider(visit):
     rosa = visit("reseller")
-    by_menu(rosa, "Tandem Users")
+    by_menu(rosa, "Tandem", "Tandem Users")
     rosa.page.get_by_role("link", name="Add New User").click()
     for label, text in TANDEM.items():
         rosa.page.get_by_label(label, exact=True).fill(text)
@@ -74,10 +74,10 @@ def test_02_accounts_shows_the_api_key_after_the_own_password(visit, box: Box, t
     rosa = visit("reseller")
     by_menu(rosa, "Accounts")
     assert box.demo["leap"]["api_key"] not in rosa.page.content()
-    rosa.page.get_by_label("Your password").fill("wrong")
+    rosa.page.get_by_label("Your own password").fill("wrong")
     rosa.page.get_by_role("button", name="Show", exact=True).click()
     expect(rosa.page.locator("main")).to_contain_text("That is not your password.")
-    rosa.page.get_by_label("Your password").fill(box.demo["reseller"]["password"])
+    rosa.page.get_by_label("Your own password").fill(box.demo["reseller"]["password"])
     rosa.page.get_by_role("button", name="Show", exact=True).click()
     for name in ("username", "client_id", "password", "api_key", "pin"):
         expect(rosa.page.locator("main")).to_contain_text(box.demo["leap"][name])
@@ -187,7 +187,7 @@ def test_07_the_server_is_ordered_at_the_provider(visit):
 
 def test_08_the_tandem_user_is_permitted(visit):
     rosa = visit("reseller")
-    by_menu(rosa, "Tandem Users")
+    by_menu(rosa, "Tandem", "Tandem Users")
     rosa.page.get_by_role("link", name=re.compile("Manual desk")).click()
     rosa.page.get_by_role("link", name="Add Server Permissions").or_(
         rosa.page.get_by_role("button", name="Add Server Permissions")
