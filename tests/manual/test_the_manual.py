@@ -142,9 +142,10 @@ def test_04_module_settings_take_the_five_credentials_and_test_them(visit, box: 
 def test_05_a_client_orders_and_staff_are_told(visit, told: Told):
     pia = visit("own.client")
     pia.page.get_by_role("link", name="Orders", exact=True).first.click()
-    pia.page.get_by_role("link", name=re.compile(PRODUCT)).first.click()
+    pia.page.get_by_role("link", name="Order a server").first.click()
+    pia.page.get_by_role("link", name=f"Order {PRODUCT}").click()
     pia.page.get_by_label("Hostname").fill(HOSTNAME)
-    pia.page.get_by_role("button", name=re.compile("^Order")).first.click()
+    pia.page.get_by_role("button", name=f"Order {PRODUCT}").click()
     expect(pia.page.locator("main")).to_contain_text(HOSTNAME)
     rosa = visit("own.staff")
     rosa.go("/admin/")
@@ -176,11 +177,9 @@ def test_06_without_permission_no_servers_are_listed(visit, told: Told):
 def test_07_the_server_is_ordered_at_the_provider(visit):
     rosa = visit("reseller")
     by_menu(rosa, "Order")
-    offer = rosa.page.locator("section, article, form, tr").filter(has_text="Dedicated M").last
-    offer.get_by_role("link", name=re.compile("Order")).or_(
-        offer.get_by_role("button", name=re.compile("Order"))
-    ).first.click()
+    rosa.page.get_by_role("link", name="Order Dedicated M").click()
     rosa.page.get_by_label("Hostname").last.fill(HOSTNAME)
+    rosa.page.get_by_role("checkbox").check()
     rosa.page.get_by_role("button", name=re.compile("^Order")).last.click()
     expect(rosa.page.locator("main")).to_contain_text("A1-U07")
 

@@ -6,6 +6,7 @@ from django.db import IntegrityError, transaction
 from django.db.models import Max
 from django.utils import timezone
 
+from doublehop.bandwidth.actions import ask_totals
 from doublehop.fleet import actions as fleet
 from doublehop.fleet.actions.servers import ring_refresh
 from doublehop.fleet.models import Server
@@ -91,6 +92,7 @@ def attach(actor: Actor, service_id: int, server_id: int) -> Service:
         actor, "service.attached", service, server=server, sentence=f"{server.label} to {service.client.name}"
     )
     ring_refresh(server, full=True)
+    ask_totals(server.pk)
     return service
 
 
@@ -113,6 +115,7 @@ def swap(actor: Actor, service_id: int, server_id: int) -> Service:
         actor, "service.swapped", service, server=server, sentence=f"{old.label} replaced by {server.label}"
     )
     ring_refresh(server, full=True)
+    ask_totals(server.pk)
     return service
 
 
