@@ -16,7 +16,15 @@ CLIENT = {
     "client-my-servers": "/servers/",
     "client-server": "/servers/1/",
     "client-order-waits": "/servers/4/",
+    "client-bandwidth": "/servers/1/bandwidth/",
+    "client-orders": "/orders/",
+    "client-store": "/orders/new/",
+    "client-order": "/orders/new/1/",
     "client-help": "/help/",
+}
+TANDEM = {
+    "tandem-servers": "/machines/",
+    "tandem-server": "/machines/8/",
 }
 RESELLER = {
     "admin-dashboard": "/admin/",
@@ -44,6 +52,15 @@ RESELLER = {
     "admin-server-groups": "/admin/setup/server-groups/",
     "admin-suspend-policies": "/admin/setup/suspend-policies/",
     "admin-staff-and-brand": "/admin/setup/staff/",
+    "admin-orders": "/admin/orders/",
+    "admin-mail": "/admin/setup/mail/",
+    "admin-leap-servers": "/admin/leap/servers/",
+    "admin-leap-order": "/admin/leap/order/",
+    "admin-leap-order-new": "/admin/leap/order/1/",
+    "admin-leap-tandem-users": "/admin/leap/tandem/",
+    "admin-leap-tandem": "/admin/leap/tandem/1/",
+    "admin-leap-tandem-add": "/admin/leap/tandem/1/add/",
+    "admin-leap-accounts": "/admin/leap/accounts/",
 }
 PROVIDER = {
     "admin-upstreams": "/admin/setup/upstreams/",
@@ -51,11 +68,27 @@ PROVIDER = {
     "admin-upstream-new": "/admin/setup/upstreams/new/",
     "admin-server-new": "/admin/servers/new/",
     "admin-server-of-the-provider": "/admin/servers/1/",
+    "admin-orders-of-resellers": "/admin/orders/",
+    "admin-offers": "/admin/setup/offers/",
+    "admin-offer": "/admin/setup/offers/1/",
+}
+OWN_STAFF = {
+    "own-module-settings": "/admin/setup/products/1/module/",
+    "own-client-service": "/admin/clients/1/services/1/",
+    "own-order-waits": "/admin/clients/1/services/2/",
+    "own-follow-the-manual": "/admin/setup/manual/",
+}
+OWN_CLIENT = {
+    "own-my-servers": "/servers/",
+    "own-client-server": "/servers/1/",
 }
 PAGES = [
     *(("client", name, path) for name, path in CLIENT.items()),
     *(("reseller", name, path) for name, path in RESELLER.items()),
     *(("provider", name, path) for name, path in PROVIDER.items()),
+    *(("tandem", name, path) for name, path in TANDEM.items()),
+    *(("own.staff", name, path) for name, path in OWN_STAFF.items()),
+    *(("own.client", name, path) for name, path in OWN_CLIENT.items()),
 ]
 LOOKS = [(1440, False), (390, True), (1440, True), (390, False)]
 if os.environ.get("CI") == "true":
@@ -67,7 +100,7 @@ def look_name(width: int, dark: bool) -> str:
 
 
 @pytest.mark.parametrize(("width", "dark"), LOOKS, ids=[look_name(*look) or "wide" for look in LOOKS])
-@pytest.mark.parametrize("part", ["client", "reseller", "provider"])
+@pytest.mark.parametrize("part", ["client", "reseller", "provider", "tandem", "own.staff", "own.client"])
 @pytest.mark.timeout(400)
 def test_every_page_can_be_read(visit, part, width, dark):
     # Tall, so that the bar at the bottom of a narrow screen covers nothing that is measured.
@@ -118,6 +151,8 @@ DARK_TOO = {
     "admin-dashboard",
     "admin-client-service",
     "admin-servers",
+    "admin-leap-tandem",
+    "own-client-service",
     "sign-in",
 }
 

@@ -13,6 +13,7 @@ import httpx
 import pytest
 from playwright.sync_api import Page, expect
 
+from tests.browser.test_pages import keep_picture
 from tests.conftest import Box, Visitor
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(300)]
@@ -296,6 +297,7 @@ def test_14_wrong_credentials_stand_beside_the_list_and_are_mended_there(visit, 
     page.goto(told.service)
     until(page, lambda: page.get_by_text("API Error: Authentication Error").is_visible())
     expect(page.get_by_label(MENU)).to_have_count(0)
+    keep_picture(page, "own-client-service-error", 1440, False)
     page.get_by_role("link", name="Open Module Settings").click()
     fill_module_settings(page, box, told.leap)
     page.get_by_role("button", name="Save Changes").click()
