@@ -9,7 +9,6 @@ from doublehop.bandwidth import totals
 from doublehop.bandwidth.actions import write_totals
 from doublehop.bandwidth.actions.totals import Answer
 from doublehop.driver_kit.contract import TrafficTotal
-from doublehop.drivers.memory.server import MemoryTraffic
 from doublehop.fleet import actions as fleet
 from doublehop.jobs.engine import Engine
 
@@ -29,7 +28,8 @@ def day(number, octets_out=10 * GB, octets_in=GB, length=DAY):
 
 
 class Provider:
-    """A memory upstream whose machines have figures and no port. ``asked``: (machine, start, end) of every call.
+    """A memory upstream whose machines have figures and no port. ``asked``: (machine, start, end) of every call
+    of ``traffic``, the class of their part.
 
     The day that is still open has a figure as well: it grows with the clock, 1 GB out an hour.
     """
@@ -39,8 +39,10 @@ class Provider:
         self.asked = []
         monkeypatch.setattr(timezone, "now", lambda: self.now)
         self.stage = a_stage(owner)
+        with totals.door.reading(self.stage.upstream.pk) as upstream:
+            self.traffic = type(upstream.server("lab").traffic)
         del self.stage.place.machines["lab"]
-        whole_days = MemoryTraffic.read
+        whole_days = self.traffic.read
 
         def read(part, start, end):
             self.asked.append((part._id, start, end))
@@ -51,7 +53,7 @@ class Provider:
                 found.append(TrafficTotal(today, today + DAY, 0, hours * GB))
             return found
 
-        monkeypatch.setattr(MemoryTraffic, "read", read)
+        monkeypatch.setattr(self.traffic, "read", read)
 
     def machines(self, *names):
         for name in names:

@@ -12,7 +12,6 @@ from doublehop.bandwidth.actions import ask_totals
 from doublehop.bandwidth.models import Fetching, Total
 from doublehop.bandwidth.tests.provider import DAY, GB, NOON, Provider, day, midnight, write
 from doublehop.driver_kit.conformance.world import Fault
-from doublehop.drivers.memory.server import MemoryTraffic
 from doublehop.fleet.models import Server, Upstream
 from doublehop.jobs.engine import Engine
 from doublehop.jobs.models import Job
@@ -191,14 +190,14 @@ def test_a_failure_leaves_what_was_read(provider):
 
 def test_our_own_fault_in_one_driver_call_is_noted_like_theirs(provider, monkeypatch):
     web, data = provider.machines("web", "data")
-    read = MemoryTraffic.read
+    read = provider.traffic.read
 
     def broken(part, start, end):
         if part._id == "web":
             raise KeyError("dailyusage")
         return read(part, start, end)
 
-    monkeypatch.setattr(MemoryTraffic, "read", broken)
+    monkeypatch.setattr(provider.traffic, "read", broken)
     provider.run()
     assert Fetching.objects.get(pk=web.pk).failure_text == "our own code failed: KeyError"
     assert Total.objects.filter(server_id=data.pk).count() == 396
@@ -240,14 +239,14 @@ def test_an_upstream_that_is_away_is_not_tried_a_hundred_times(provider):
 
 def test_a_history_that_the_upstream_refuses_is_passed_over(provider, monkeypatch):
     (web,) = provider.machines("web")
-    read = MemoryTraffic.read
+    read = provider.traffic.read
 
     def only_new(part, start, end):
         if start < NOON - 40 * DAY:
             provider.stage.place.fault(Fault.REFUSED, on="traffic.read")
         return read(part, start, end)
 
-    monkeypatch.setattr(MemoryTraffic, "read", only_new)
+    monkeypatch.setattr(provider.traffic, "read", only_new)
     provider.run()
     assert Total.objects.count() == 31
     fetching = Fetching.objects.get(pk=web.pk)
