@@ -1,6 +1,7 @@
 """The client never sees the hop: tokens planted in every field from beyond the brand, searched for in all a client gets."""
 
 import re
+from datetime import timedelta
 from html.parser import HTMLParser
 from pathlib import Path
 from uuid import uuid4
@@ -10,10 +11,15 @@ from django.contrib.staticfiles import finders
 from django.db.models import Value
 from django.db.models.functions import Concat
 from django.test import Client
+from django.utils import timezone
 
+from doublehop.bandwidth import totals
+from doublehop.bandwidth.actions import note_fetch_failure
+from doublehop.bandwidth.models import Total
 from doublehop.driver_kit.conformance.world import Fault
 from doublehop.fleet import actions as fleet
-from doublehop.fleet.models import Hold, Port, Server, Upstream
+from doublehop.fleet.models import Hold, Permission, Port, Server, Upstream
+from doublehop.jobs.engine import Engine
 from doublehop.organisations.models import Brand, Organisation, User
 from doublehop.services import actions
 from doublehop.services.lifecycle import OperationKind
@@ -139,6 +145,21 @@ def test_no_page_names_the_hop(mara_at_alder):
     assert sum(1 for path in seen if path.startswith(f"/servers/{service.pk}")) >= 2
     client.logout()
     crawl(client, "/sign-in/")
+
+
+def test_figures_of_the_provider_do_not_say_whose_they_are(mara_at_alder):
+    cast, stage, service, client = mara_at_alder
+    stage.place.machines["web"].if_name = ""
+    Port.objects.all().delete()
+    Permission.objects.update(since=timezone.now() - timedelta(days=70))
+    totals.ask_all({})
+    Engine(totals.JOBS).drain()
+    note_fetch_failure(service.server_id, f"{TOKEN} answered nonsense")
+    plant(stage, cast)
+    Total.objects.update(source=f"{TOKEN} LEAP", unit="leaps")
+    for span in ("day", "month", "year"):
+        seen = crawl(client, f"/servers/{service.pk}/?span={span}")
+        assert f"/servers/{service.pk}/bandwidth.csv?span={span}" in seen or span == "day"
 
 
 def test_a_block_from_above_names_nobody(mara_at_alder):
