@@ -26,6 +26,8 @@ class Piece:
     source: str
     unit: str
     read_at: datetime
+    sample_history: bool = False
+    """Made up, and said so: marked wherever it is shown."""
 
     @property
     def is_over(self) -> bool:
@@ -46,6 +48,7 @@ class Figure:
     octets_out: int
     complete: bool
     known_until: datetime
+    sample_history: bool = False
 
 
 def floor(moment: datetime, step: timedelta) -> datetime:
@@ -92,6 +95,7 @@ def _figure(start: datetime, group: Sequence[Piece], step: timedelta) -> Figure:
         sum(one.octets_out for one in group),
         whole and all(one.is_over for one in group),
         max(one.known_until for one in group),
+        any(one.sample_history for one in group),
     )
 
 

@@ -70,6 +70,7 @@ def _figures(actor: Actor, given: object, first: date, last: date) -> dict[str, 
                 "timestamp": int(datetime.combine(day.day, time.min, tzinfo=UTC).timestamp()),
                 "date": day.day.isoformat(),
                 "complete": day.complete,
+                **({"sample": True} if day.sample_history else {}),
             }
             for day in days
         ],

@@ -70,7 +70,7 @@ def write_totals(server_id: int, answer: Answer) -> int:
         [_row(server_id, answer, one) for one in usable.values() if one.start not in stale],
         update_conflicts=True,
         unique_fields=["server_id", "source", "start"],
-        update_fields=["end", "octets_in", "octets_out", "unit", "read_at"],
+        update_fields=["end", "octets_in", "octets_out", "unit", "read_at", "sample_history"],
     )
     fetching.read_at = max(fetching.read_at or answer.end, answer.end)
     fetching.read_until = min(fetching.read_until or answer.start, answer.start)
@@ -142,4 +142,5 @@ def _row(server_id: int, answer: Answer, one: TrafficTotal) -> Total:
         source=answer.source[:40],
         unit=answer.unit[:20],
         read_at=answer.asked_at,
+        sample_history=one.sample_history,
     )

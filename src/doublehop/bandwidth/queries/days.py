@@ -18,12 +18,13 @@ LONGEST_AGO = timedelta(days=3660)
 
 @dataclass(frozen=True)
 class DayTotal:
-    """``complete``: the day is over, and all of it was counted and may be seen."""
+    """``complete``: the day is over, and all of it was counted and may be seen. ``sample_history``: made up, never billed."""
 
     day: date
     octets_in: int
     octets_out: int
     complete: bool
+    sample_history: bool = False
 
 
 def daily_totals(
@@ -49,7 +50,7 @@ def _from_totals(sight: Sight, server_id: int, first: date, last: date) -> list[
     begin, end = _begin(first), _begin(last) + DAY
     found = by_step(pieces_seen(sight, server_id, begin, end), DAY)
     return [
-        DayTotal(start.date(), figure.octets_in, figure.octets_out, figure.complete)
+        DayTotal(start.date(), figure.octets_in, figure.octets_out, figure.complete, figure.sample_history)
         for start, figure in sorted(found.items())
     ]
 
@@ -73,6 +74,9 @@ def _day(sight: Sight, days: Days, start: int, end: int) -> DayTotal | None:
     if volume is not None:
         if not volume.covered_ms:
             return None
-        return DayTotal(day, volume.octets_in, volume.octets_out, volume.slots >= SLOTS_PER_DAY)
+        whole = volume.slots >= SLOTS_PER_DAY
+        return DayTotal(day, volume.octets_in, volume.octets_out, whole, days.is_sample(start))
     row = charts.row_of(read_slots(sight, start, min(start + SLOTS_PER_DAY, end)), "")
-    return DayTotal(day, row.octets_in, row.octets_out, complete=False) if row.measured else None
+    if not row.measured:
+        return None
+    return DayTotal(day, row.octets_in, row.octets_out, complete=False, sample_history=days.is_sample(start))

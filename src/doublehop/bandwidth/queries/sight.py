@@ -168,7 +168,10 @@ class Days:
         )
 
     def have_sample_history(self) -> bool:
-        return any(row.sample_history for day in self._rows for row in self._of(slot_of_day(day)))
+        return any(self.is_sample(slot_of_day(day)) for day in self._rows)
+
+    def is_sample(self, day: int) -> bool:
+        return any(row.sample_history for row in self._of(day))
 
     def _of(self, day: int) -> list[Daily]:
         ports = {one.port_id for one in self._sight.touching(day, day + SLOTS_PER_DAY)}

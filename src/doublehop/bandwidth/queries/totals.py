@@ -67,7 +67,9 @@ def _pieces(server_id: int, first: datetime, last: datetime) -> list[Piece]:
     rows = Total.objects.filter(server_id=server_id, start__range=(first, last))
     return [
         Piece(*row)
-        for row in rows.values_list("start", "end", "octets_in", "octets_out", "source", "unit", "read_at")
+        for row in rows.values_list(
+            "start", "end", "octets_in", "octets_out", "source", "unit", "read_at", "sample_history"
+        )
     ]
 
 
@@ -113,7 +115,7 @@ def picture(actor: Actor, server_id: int, sight: Sight, axis: Axis, now: datetim
         octets_in=sum(figure.octets_in for figure in there),
         octets_out=sum(figure.octets_out for figure in there),
         missing=sum(missing),
-        has_sample_history=False,
+        has_sample_history=any(figure.sample_history for figure in there),
         rows=tuple(reversed(rows)),
         step_seconds=group * int(axis.step.total_seconds()),
         inward=_thinned([figure.octets_in if figure else None for figure in line], group),

@@ -8,7 +8,7 @@ import pytest
 from tests.cast import PASSWORD, a_cast
 
 from doublehop.bandwidth import sheets
-from doublehop.bandwidth.actions import note_fetch_failure
+from doublehop.bandwidth.actions import note_fetch_failure, write_sample_history
 from doublehop.bandwidth.models import Fetching, Total
 from doublehop.bandwidth.queries import chart, chart_data, csv_rows, daily_table, daily_totals, has_bandwidth
 from doublehop.bandwidth.tests.provider import DAY, GB, NOON, day, midnight, write
@@ -299,6 +299,19 @@ def test_the_file_says_the_same_as_the_page(cast, server):
     assert [line[5] for line in lines[1:]] == [row.octets_out for row in reversed(rows)]
     every = csv_rows(cast.ines, server.pk, "month", every_value=True, now=NOON)
     assert every[1] == ("2026-11-21 00:00", "2026-11-22 00:00", GB, 10 * GB, "yes")
+
+
+def test_figures_that_were_made_up_at_the_other_side_say_so(cast, server):
+    write(server, day(3), replace(day(2), sample_history=True), day(1))
+    assert [one.sample_history for one in days_of(cast.ines, server)] == [False, True, False]
+    for span, marked in (("day", False), ("month", True), ("year", True)):
+        seen = chart(cast.ines, server.pk, span, points=99, now=NOON)
+        assert (seen.has_sample_history, chart_data(seen)["sample"]) == (marked, marked)
+    write(server, day(2), read_at=NOON + HOUR)
+    assert not Total.objects.filter(sample_history=True).exists()
+    switch = Switch(cast.provider)
+    write_sample_history(switch.upstream.pk, days=3, end=NOON)
+    assert {one.sample_history for one in days_of(cast.ines, switch.server)} == {True}
 
 
 # ---------------------------------------------------------------- whether there is anything

@@ -7,7 +7,7 @@ import pytest
 from django.test import Client
 from django.utils import timezone
 from tests.cast import a_cast
-from tests.stage import a_product, a_service, a_stage, run_jobs
+from tests.stage import JOBS, a_product, a_service, a_stage, run_jobs
 
 from doublehop.bandwidth import totals
 from doublehop.bandwidth.actions import note_fetch_failure
@@ -16,7 +16,9 @@ from doublehop.driver_kit.conformance.world import Fault
 from doublehop.fleet import actions as fleet
 from doublehop.fleet.models import Permission
 from doublehop.jobs.engine import Engine
+from doublehop.jobs.models import Job
 from doublehop.organisations.models import User
+from doublehop.services import actions
 
 pytestmark = pytest.mark.django_db
 SOURCE = "Provider Figures"
@@ -78,6 +80,16 @@ def test_a_client_reads_its_days_in_neutral_words(house):
     assert "Daily figures, in GB." in year
     days = mara.get(f"/servers/{service.pk}/bandwidth.json?span=year").json()["out"]
     assert sum(one is not None for one in days) == 99
+
+
+def test_attaching_fetches_at_once(house):
+    cast, _, web, service = house
+    actions.detach(cast.rosa, service.pk)
+    Total.objects.all().delete()
+    actions.attach(cast.rosa, service.pk, web.pk)
+    assert Job.objects.get(key=f"totals:server:{web.pk}").urgent
+    Engine({**JOBS, **totals.JOBS}).drain()
+    assert Total.objects.filter(server_id=web.pk).count() == 395
 
 
 def test_the_owner_reads_whose_figures_they_are_and_what_went_wrong(house):

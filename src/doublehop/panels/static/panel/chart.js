@@ -51,10 +51,15 @@
 
     const gaps = (u) => {
       const { ctx, bbox } = u;
+      const places = data.gaps.map(([since, until]) => {
+        const left = u.valToPos(since, "x", true);
+        return [left, Math.max(u.valToPos(until, "x", true) - left, 3 * r)];
+      });
+      ctx.save(); ctx.fillStyle = C.gap;
+      for (const [left, width] of places) ctx.fillRect(left, bbox.top, width, bbox.height);
+      ctx.restore();
       let lastLabel = -Infinity;
-      for (const [since, until] of data.gaps) {
-        const left = u.valToPos(since, "x", true), width = Math.max(u.valToPos(until, "x", true) - left, 3 * r);
-        ctx.save(); ctx.fillStyle = C.gap; ctx.fillRect(left, bbox.top, width, bbox.height); ctx.restore();
+      for (const [left, width] of places) {
         const text = left + width + 90 * r < bbox.left + bbox.width ? left + width + 6 * r : left - 84 * r;
         if (text - lastLabel > 110 * r && text >= bbox.left) { label(u, nothing(data), text, bbox.top + 12 * r, C.ink, C.card); lastLabel = text; }
       }
@@ -96,8 +101,12 @@
     return chart;
   };
 
-  /* a single day between two gaps has no line */
-  const dots = (data, colour) => (data.provided ? { show: true, size: 4, fill: colour } : { show: false });
+  /* a single day between two gaps has no line; of many days only such ones have dots */
+  const alone = (values) => values.flatMap((v, i) => (v !== null && (values[i - 1] ?? null) === null && (values[i + 1] ?? null) === null ? [i] : []));
+  const dots = (data, colour) => {
+    if (!data.provided) return { show: false };
+    return { show: true, size: 4, fill: colour, filter: (u, i) => (data.out.length > 62 ? alone(u.data[i]) : null) };
+  };
 
   const told = (data, unit) => {
     if (!data.provided) return data.step > 300 ? `${unit}, each point the average of ${grain(data.step)}` : `${unit}, 5-minute values`;
