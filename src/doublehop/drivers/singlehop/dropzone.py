@@ -182,6 +182,8 @@ class DropzoneApi:
 
 
 def _path(command: str, *arguments: str) -> str:
+    if {".", ".."} & set(arguments):
+        raise NotFound("there is no server of that id")  # in a path it would name another command
     return "/".join((command, *(quote(one, safe="") for one in arguments)))
 
 

@@ -40,14 +40,14 @@ def totals(figures: Figures, unit: str, start: datetime, end: datetime, now: dat
     Raises BadAnswer when no day could be read, or when one is more than any port carries: then the unit is wrong.
     """
     unit = figures.unit if is_unit(figures.unit) else unit
-    read: dict[datetime, tuple[int, int]] = {}
-    for moment, coming, going in figures.days:
-        pair = (octets(coming, unit), octets(going, unit))
-        if pair[0] is not None and pair[1] is not None:
-            read[moment] = (pair[0], pair[1])
+    read: dict[datetime, tuple[int, int, bool]] = {}
+    for day in figures.days:
+        coming, going = octets(day.coming, unit), octets(day.going, unit)
+        if coming is not None and going is not None:
+            read[day.start] = (coming, going, day.sample)
     if figures.days and not read:
         raise BadAnswer("none of the daily figures could be read")
-    if any(max(pair) > _MOST_OCTETS_A_DAY for pair in read.values()):
+    if any(max(coming, going) > _MOST_OCTETS_A_DAY for coming, going, _ in read.values()):
         raise BadAnswer(
             f"a day has more than any port carries: the figures cannot be in {unit}; set their unit"
         )
@@ -60,10 +60,10 @@ def totals(figures: Figures, unit: str, start: datetime, end: datetime, now: dat
 
 def _days(starts: Sequence[datetime]) -> list[tuple[datetime, datetime]]:
     """A day ends where the next begins, when that is sooner than 24 hours: days of 23 hours are no doubt of theirs."""
-    following = [*starts[1:], None] if starts else []
+    following = [*starts[1:], None]
     return [
         (one, min(one + _DAY, after) if after else one + _DAY)
-        for one, after in zip(starts, following, strict=True)
+        for one, after in zip(starts, following, strict=False)
     ]
 
 

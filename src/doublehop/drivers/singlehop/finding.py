@@ -125,6 +125,7 @@ def find(logins: Logins, doors: Doors) -> Finding:
         probes[LEAP] = _best(pages, lambda address: _probe_leap(doors, address))
     if logins.api != LEAP:
         probes[DROPZONE] = _best(roots, lambda address: _probe_dropzone(doors, address))
+    _explain_away(probes)
     bar = Verdict.REFUSED if any(p.verdict > Verdict.GATE for p in probes.values()) else Verdict.GATE
     there = {api: probe for api, probe in probes.items() if probe.verdict >= bar}
     if not there:
@@ -137,6 +138,15 @@ def find(logins: Logins, doors: Doors) -> Finding:
         Found(leap.address, dropzone.address, leap.extensions, dropzone.extensions),
         {api: probe.error.text for api, probe in there.items() if probe.error is not None},
     )
+
+
+def _explain_away(probes: dict[str, Probe]) -> None:
+    """Dropzone wants its login before it looks where one goes: a refusal from below it is its own, not one of LEAP."""
+    leap, dropzone = probes.get(LEAP), probes.get(DROPZONE)
+    if leap is None or dropzone is None or dropzone.verdict is not Verdict.ACCEPTED:
+        return
+    if leap.verdict is Verdict.REFUSED and leap.address.startswith(f"{dropzone.address}/"):
+        probes[LEAP] = Probe(leap.address, Verdict.ABSENT, error=leap.error)
 
 
 def _best(addresses: Iterable[str], probe: Callable[[str], Probe]) -> Probe:

@@ -180,7 +180,7 @@ class SinglehopSuspension(_Part):
 
     def suspend(self, reason: str) -> Ticket:
         api = self._account.main
-        return self._ticket(api.way, api.suspend(self._id, reason), suspended=True)
+        return self._ticket(api.way, api.suspend(self._id, reason or "Suspended"), suspended=True)
 
     def unsuspend(self) -> Ticket:
         api = self._account.main

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from doublehop.drivers.singlehop.answers import entries, flag, text
-from doublehop.drivers.singlehop.words import NO_EXTENSIONS, Extensions, Figures, Line, TandemUser
+from doublehop.drivers.singlehop.words import NO_EXTENSIONS, Day, Extensions, Figures, Line, TandemUser
 
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,63}")
 _WORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
@@ -176,7 +176,8 @@ def figures_in(content: object) -> Figures | None:
     for key, entry in entries(days):
         moment = _moment(text(entry, "timestamp")) or _day(text(entry, "date")) or _moment(key) or _day(key)
         if moment is not None and isinstance(entry, dict):
-            found.append((moment, _figure(entry, "in"), _figure(entry, "out")))
+            sample = flag(entry, "sample") is True
+            found.append(Day(moment, _figure(entry, "in"), _figure(entry, "out"), sample))
     return Figures(found, text(data, "unit") if isinstance(data, dict) else "")
 
 

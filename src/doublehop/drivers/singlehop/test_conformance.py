@@ -10,9 +10,10 @@ from doublehop.driver_kit.conformance.fault_proxy import FaultProxy, Mode
 from doublehop.driver_kit.conformance.suite import Bench, Conformance
 from doublehop.driver_kit.contract import Upstream, capabilities_of
 from doublehop.driver_kit.http import Limits
-from doublehop.driver_kit.secret import Secret
 from doublehop.drivers.singlehop.driver import DRIVER, SinglehopUpstream
-from doublehop.drivers.singlehop.fake import FakeProvider, Quirks
+from doublehop.drivers.singlehop.fake.bench import settings_for
+from doublehop.drivers.singlehop.fake.place import Quirks
+from doublehop.drivers.singlehop.fake.server import FakeProvider
 
 LIMITS = Limits(connect_seconds=1, read_seconds=0.4, total_seconds=1.0, body_octets=2 * 1024 * 1024)
 PATIENT = Limits(connect_seconds=3, read_seconds=5, total_seconds=8)
@@ -48,18 +49,9 @@ class SinglehopBench:
     def open(
         self, url: str, learned: Mapping[str, str], *, wrong: bool = False, limits: Limits = LIMITS
     ) -> Upstream:
-        there = self.there
-        settings = {
-            "endpoint": url,
-            "leap_username": there.username,
-            "leap_password": Secret("wrong-one" if wrong else there.password),
-            "tandem_username": there.tandems["7"].email,
-            "tandem_password": Secret("wrong-two" if wrong else there.tandems["7"].password),
-            "api_key": Secret(there.api_key),
-            "pin": Secret(there.pin),
-            "api": self._api,
-        }
-        kept = {f"learned_{name}": text.replace(there.url, url) for name, text in learned.items()}
+        wrong_ones = {"leap_password": "wrong-one", "tandem_password": "wrong-two"} if wrong else {}
+        settings = settings_for(self.there, url, api=self._api, **wrong_ones)
+        kept = {f"learned_{name}": text.replace(self.there.url, url) for name, text in learned.items()}
         return SinglehopUpstream({**settings, **kept}, usual=limits, patient=limits)
 
     def effects(self) -> list[str]:

@@ -136,10 +136,20 @@ class TandemUser:
 
 
 @dataclass(frozen=True)
-class Figures:
-    """Daily figures as they came: (first moment, length unknown), and the unit the answer names, if any."""
+class Day:
+    """Figures of one day as they came, as texts. ``sample``: the other side says that it made them up."""
 
-    days: Sequence[tuple[datetime, str, str]]
+    start: datetime
+    coming: str
+    going: str
+    sample: bool = False
+
+
+@dataclass(frozen=True)
+class Figures:
+    """``unit`` is the one that the answer names, if any."""
+
+    days: Sequence[Day]
     unit: str = ""
 
 

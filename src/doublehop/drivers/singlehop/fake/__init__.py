@@ -1,0 +1,1 @@
+"""A provider for the tests of this driver."""
