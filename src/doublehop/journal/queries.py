@@ -50,11 +50,12 @@ def entries_for_client(client_id: int, *, before_id: int | None = None, limit: i
     return _page(Entry.objects.filter(client_id=client_id), "pk", before_id, None, limit)
 
 
-def target_under_key(organisation_id: int, target_kind: str, key: str) -> int | None:
-    """What a request under this key has made, for tables that keep no key of their own. Written as ``details.key``."""
-    rows = Entry.objects.filter(
-        target_kind=target_kind, organisation_id=organisation_id, details__key=key
-    ).order_by("-pk")
+def target_under_key(organisation_id: int, key: str, **where: int | str) -> int | None:
+    """What a request under this key has made, for tables that keep no key of their own. Written as ``details.key``.
+
+    ``where`` narrows it to few lines by an index: ``client_id``, ``service_id`` or a rare ``target_kind``.
+    """
+    rows = Entry.objects.filter(organisation_id=organisation_id, details__key=key, **where).order_by("-pk")
     return rows.values_list("target_id", flat=True).first()
 
 

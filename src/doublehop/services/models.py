@@ -203,7 +203,7 @@ class Service(models.Model):
     custom_values = models.JSONField(default=dict)
     """By the keys of ``Product.custom_fields``."""
     welcomed_at = models.DateTimeField(null=True)
-    """When the welcome mail was handed over."""
+    """When its welcome was settled: by a mail, or because there is no text or no address for one."""
     waits_because = models.CharField(max_length=300, blank=True)
     """For staff: why a pending one was not filled from the pool, or an overdue one not suspended."""
     saved_at = models.DateTimeField(null=True)

@@ -1,12 +1,13 @@
 """What the worker does for services by the clock: fills orders from pools, welcomes, and suspends what is overdue."""
 
 from collections.abc import Mapping
-from datetime import timedelta
 from typing import Any
 
+import structlog
 from django.utils import timezone
 
 from doublehop.jobs.engine import JobFunction, Periodic
+from doublehop.organisations.vault import VaultClosed
 from doublehop.services import welcome
 from doublehop.services.actions import billing, orders
 from doublehop.services.actions.supply import fill_supply_from_pool
@@ -14,10 +15,10 @@ from doublehop.services.lifecycle import ServiceStatus
 from doublehop.services.models import Service, SupplyOrder
 from doublehop.services.queries.billing import late_services
 
+log = structlog.get_logger(__name__)
+
 FILL_EVERY_SECONDS = 60
 WELCOME_EVERY_SECONDS = 15
-WELCOMED_WITHIN = timedelta(days=7)
-"""A service that nobody welcomed by then is an old one: mails about it would only puzzle."""
 OVERDUE_EVERY_SECONDS = 600
 
 
@@ -29,7 +30,10 @@ def fill(payload: Mapping[str, Any]) -> None:
 def fill_all(payload: Mapping[str, Any]) -> None:
     """Orders that wait for a pool: something may have become free."""
     waiting = Service.objects.filter(
-        status=ServiceStatus.PENDING, server__isnull=True, product__server_group__isnull=False
+        status=ServiceStatus.PENDING,
+        server__isnull=True,
+        activated_at__isnull=True,
+        product__server_group__isnull=False,
     )
     for service in waiting.order_by("created_at", "pk"):
         orders.ring_fill(service, hurry=False)
@@ -44,10 +48,14 @@ def welcome_all(payload: Mapping[str, Any]) -> None:
     fresh = Service.objects.filter(
         server__isnull=False,
         welcomed_at__isnull=True,
-        activated_at__gt=timezone.now() - WELCOMED_WITHIN,
+        activated_at__gt=timezone.now() - welcome.WELCOMED_WITHIN,
     )
     for service_id in fresh.values_list("pk", flat=True):
-        welcome.write(service_id)
+        try:
+            welcome.write(service_id)
+        except VaultClosed:
+            # The others are not to wait until somebody finds the key.
+            log.exception("no key opens the password of a server", service=service_id)
 
 
 def overdue(payload: Mapping[str, Any]) -> None:

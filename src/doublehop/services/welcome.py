@@ -10,7 +10,9 @@ from django.utils import timezone
 from doublehop.driver_kit.secret import Secret
 from doublehop.fleet.models import Server
 from doublehop.notices import actions as notices
-from doublehop.organisations import vault
+from doublehop.notices.models import Mail
+from doublehop.organisations import record, vault
+from doublehop.organisations.actor import SYSTEM
 from doublehop.organisations.models import Brand
 from doublehop.organisations.queries import address_of_client
 from doublehop.organisations.refusals import BadInput
@@ -39,9 +41,9 @@ Password: {password}
 
 State, addresses and bandwidth: {panel}"""
 LONGEST_BODY = 5000
+WELCOMED_WITHIN = timedelta(days=7)
+"""A service that nobody welcomed by then is an old one: mails about it would only puzzle."""
 NO_PASSWORD = "our staff tells it to you"  # noqa: S105 (words in place of one)
-PATIENCE = timedelta(hours=1)
-"""An order whose server has not been read so long after the attach is written about with what is known."""
 _MARK = re.compile(r"\{([^{}\n]*)\}")
 
 
@@ -71,7 +73,11 @@ def check(subject: str, body: str) -> None:
 
 @transaction.atomic
 def write(service_id: int) -> bool:
-    """Writes the mail of one service if it is time. Once ever; False while the server is not really there."""
+    """Settles the welcome of one service if it is time, once ever. False while the server is not really there.
+
+    Without a text there is no mail; without an address of the client there is none either, which the journal tells.
+    Raises VaultClosed when the machine's password cannot be opened.
+    """
     rows = Service.objects.select_for_update(of=("self",)).select_related("product", "client", "server")
     service = rows.filter(pk=service_id, welcomed_at__isnull=True, server__isnull=False).first()
     if service is None or service.server is None:
@@ -80,31 +86,50 @@ def write(service_id: int) -> bool:
         return False
     service.welcomed_at = timezone.now()
     service.save(update_fields=["welcomed_at"])
-    product = service.product
-    if product.welcome_body.strip():
-        values, secrets = _values(service, service.server)
-        notices.write(
-            organisation_id=service.organisation_id,
-            to=address_of_client(service.client_id),
-            subject=_filled(product.welcome_subject, values),
-            body=_filled(product.welcome_body, values),
-            about="welcome",
-            key=f"welcome:{service.pk}",
+    if service.product.welcome_body.strip() and _mail(service, service.server) is None:
+        record.write(
+            SYSTEM,
+            "service.not_welcomed",
+            ("service", service.pk),
+            target_label=str(service),
+            result="failed",
+            sentence=f"{service.client.name} has no e-mail address",
             service_id=service.pk,
-            secrets=secrets,
+            client_id=service.client_id,
+            also=[service.organisation_id],
         )
     return True
+
+
+def key_of(service: Service) -> str:
+    """One service is welcomed by one mail, ever."""
+    return f"welcome:{service.pk}"
+
+
+def _mail(service: Service, server: Server) -> Mail | None:
+    values, secrets = _values(service, server)
+    body = service.product.welcome_body
+    return notices.write(
+        organisation_id=service.organisation_id,
+        to=address_of_client(service.client_id),
+        subject=_filled(service.product.welcome_subject, values),
+        body=_filled(body, values),
+        about="welcome",
+        key=key_of(service),
+        service_id=service.pk,
+        secrets=secrets if "{password}" in body else {},
+    )
 
 
 def _is_there(service: Service, server: Server) -> bool:
     """Listed, permitted, and its addresses read since it was given to the client."""
     if server.missing_since is not None or server.withheld_since is not None:
         return False
-    since = service.activated_at or service.created_at
     if "addresses" not in server.capabilities:
         return True
-    was_read = server.addresses_read_at is not None and server.addresses_read_at >= since
-    return was_read or timezone.now() - since > PATIENCE
+    given = server.permissions.filter(client_id=service.client_id, until__isnull=True)
+    since = given.values_list("since", flat=True).first()
+    return since is not None and server.addresses_read_at is not None and server.addresses_read_at >= since
 
 
 def _values(service: Service, server: Server) -> tuple[dict[str, str], dict[str, Secret]]:

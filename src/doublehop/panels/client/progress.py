@@ -6,10 +6,12 @@ from typing import Any
 
 from django.utils import timezone
 
+from doublehop.organisations.actor import Actor
 from doublehop.panels import words
 from doublehop.panels.looks import Look
 from doublehop.services.lifecycle import ServiceStatus
 from doublehop.services.queries import billing
+from doublehop.services.queries.welcome import Welcome, welcome_of
 
 CYCLE = {"monthly": "a month", "quarterly": "every 3 months", "annually": "a year"}
 READY_FOR = timedelta(days=1)
@@ -41,7 +43,7 @@ class Progress:
 
 
 def sends_welcome(product: Any) -> bool:
-    return bool(product.welcome_subject or product.welcome_body)
+    return bool(product.welcome_body)
 
 
 def fills_itself(product: Any) -> bool:
@@ -49,7 +51,7 @@ def fills_itself(product: Any) -> bool:
     return product.server_group_id is not None
 
 
-def progress_of(service: Any, now: datetime | None = None) -> Progress | None:
+def progress_of(actor: Actor, service: Any, now: datetime | None = None) -> Progress | None:
     """Of an order that waits, or was finished lately. None for all others: they have other things to say."""
     ordered = ProgressStep("done", "Ordered", f"Your order is {service}.", service.created_at)
     if service.status == ServiceStatus.PENDING:
@@ -63,7 +65,9 @@ def progress_of(service: Any, now: datetime | None = None) -> Progress | None:
     if service.status != ServiceStatus.ACTIVE or since is None or (now or timezone.now()) - since > READY_FOR:
         return None
     prepared = ProgressStep("done", "We prepared your server")
-    return Progress("Your order", (ordered, prepared, ProgressStep("done", "Ready", _came(service), since)))
+    return Progress(
+        "Your order", (ordered, prepared, ProgressStep("done", "Ready", _came(actor, service), since))
+    )
 
 
 def _comes(product: Any) -> str:
@@ -72,11 +76,14 @@ def _comes(product: Any) -> str:
     return "Its addresses and its username then stand on this page."
 
 
-def _came(service: Any) -> str:
-    if service.welcomed_at is not None:
+def _came(actor: Actor, service: Any) -> str:
+    welcome = welcome_of(actor, service)
+    if welcome is Welcome.SENT:
         return f"Your sign-in data were sent by mail, {words.clock(service.welcomed_at)}."
-    if sends_welcome(service.product):
+    if welcome is Welcome.COMING:
         return "The mail with your sign-in data is on its way."
+    if welcome is Welcome.NOT_SENT:
+        return "Its addresses and its username stand below. Ask our staff for the rest of your sign-in data."
     return "Its addresses and its username stand below."
 
 

@@ -112,7 +112,7 @@ def page_of(actor: Actor, glance: Glance) -> ServerPage:
         may_take_back=operation is not None
         and operation.state == OperationState.QUEUED
         and operation.actor_user_id == actor.user_id,
-        progress=progress_of(service) if service is not None else None,
+        progress=progress_of(actor, service) if service is not None else None,
         due=due_of(service) if service is not None else None,
     )
 

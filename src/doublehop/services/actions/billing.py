@@ -15,7 +15,7 @@ from doublehop.organisations.actor import Actor, Duty, house_of
 from doublehop.organisations.refusals import BadInput, NotAllowed, Refusal, WrongState
 from doublehop.services import cycles
 from doublehop.services.actions.catalogue import money
-from doublehop.services.actions.operations import request
+from doublehop.services.actions.operations import caller_of, request
 from doublehop.services.actions.services import locked_service, write
 from doublehop.services.lifecycle import OperationKind, ServiceStatus
 from doublehop.services.models import Operation, Payment, Service
@@ -33,8 +33,8 @@ def record_payment(
     ``key`` makes a form that is sent twice one payment.
     """
     service = _own(actor, service_id)
-    if key and target_under_key(service.organisation_id, "service", f"{service.client_id}:{key}") is not None:
-        return Payment.objects.filter(service=service).latest("pk")
+    if key and target_under_key(service.organisation_id, f"payment:{key}", service_id=service.pk):
+        return service.payments.latest("pk")
     paid = money(amount, "amount")
     if paid == 0:
         raise BadInput("Write the amount that has come in.", field="amount")
@@ -55,7 +55,14 @@ def record_payment(
         recorded_by=actor.label,
     )
     sentence = f"{paid} {service.currency}; next due on {service.next_due_on:%Y-%m-%d}"
-    write(actor, "service.payment_recorded", service, server=service.server, sentence=sentence, key=key)
+    write(
+        actor,
+        "service.payment_recorded",
+        service,
+        server=service.server,
+        sentence=sentence,
+        key=f"payment:{key}" if key else "",
+    )
     _bring_back(service, payment)
     return payment
 
@@ -124,8 +131,8 @@ def is_late(service: Service) -> bool:
 
 
 def suspend_overdue(service_id: int) -> Operation | None:
-    """Asks for the suspension of one service, once for each due date. None when it is not late, or refused: then why
-    stands at the service."""
+    """Asks for the suspension of one service, once for each due date. None when it is not late, was asked before, or is
+    refused: then why stands at the service."""
     with transaction.atomic():
         rows = Service.objects.select_for_update(of=("self",)).select_related(
             "product", "client", "organisation"
@@ -133,15 +140,20 @@ def suspend_overdue(service_id: int) -> Operation | None:
         service = rows.filter(pk=service_id, status=ServiceStatus.ACTIVE, server__isnull=False).first()
         if service is None or service.next_due_on is None or not is_late(service):
             return None
+        house = house_of(service.organisation_id, service.organisation.name)
+        key = f"{OVERDUE}{service.pk}:{service.next_due_on:%Y-%m-%d}"
+        # Asked before, and lifted by a person since: that is theirs to decide, whatever the price or the grace are by now.
+        if Operation.objects.filter(caller=caller_of(house), idempotency_key=key).exists():
+            return None
         due = f"{service.next_due_on.day} {service.next_due_on:%b %Y}"
         amount = f"{service.price} {service.currency}"
         try:
             with transaction.atomic():
                 return request(
-                    house_of(service.organisation_id, service.organisation.name),
+                    house,
                     OperationKind.SUSPEND,
                     service.pk,
-                    idempotency_key=f"{OVERDUE}{service.pk}:{service.next_due_on:%Y-%m-%d}",
+                    idempotency_key=key,
                     reason=f"{amount} were due on {due}, {service.product.overdue_grace_days} days of grace have passed",
                     client_text=f"{amount} were due on {due}. Pay, and the service comes back by itself. "
                     "Your data is untouched.",

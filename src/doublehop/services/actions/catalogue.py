@@ -211,7 +211,7 @@ def _whole(text: str, most: int, field: str) -> int | None:
     text = text.strip()
     if not text:
         return None
-    if not (text.isascii() and text.isdigit() and int(text[:12]) <= most):
+    if not (text.isascii() and text.isdigit() and len(text) <= 12 and int(text) <= most):
         raise BadInput(f"Write a whole number from 0 to {most:,}, or leave it empty.", field=field)
     return int(text)
 

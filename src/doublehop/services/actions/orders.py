@@ -45,7 +45,7 @@ def order(
         raise WrongState(f"{MOST_WAITING} orders wait already. Ask our staff.", code="too_many")
     values = custom_values_of(product, custom_values, asked="client")
     service = new_service(client, product, hostname=hostname, custom_values=values)
-    write(actor, "service.ordered", service, sentence=f"{product.name} for {client.name}", key=key)
+    write(actor, "service.ordered", service, sentence=f"{product.name} for {client.name}", key=f"order:{key}")
     if product.server_group_id is not None:
         ring_fill(service)
     else:
@@ -71,7 +71,7 @@ def create_service(actor: Actor, *, client_id: int, product_id: int, hostname: s
 
 
 def _earlier(client: Client, key: str) -> Service | None:
-    known = target_under_key(client.organisation_id, "service", f"{client.pk}:{key}")
+    known = target_under_key(client.organisation_id, f"order:{key}", client_id=client.pk)
     return Service.objects.filter(pk=known, client=client).first() if known else None
 
 
@@ -108,6 +108,8 @@ def fill(service_id: int) -> bool:
     )
     if service is None or service.status != ServiceStatus.PENDING or service.server_id is not None:
         return True
+    if service.activated_at is not None:
+        return False  # staff took its server out: they say which one follows
     group = service.product.server_group
     if group is None:
         return False

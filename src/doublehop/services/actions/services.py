@@ -335,7 +335,7 @@ def write(
         ("service", service.pk),
         target_label=str(service),
         sentence=sentence,
-        details={"key": f"{service.client_id}:{key}"} if key else None,
+        details={"key": key} if key else None,
         service_id=service.pk,
         client_id=service.client_id,
         server_id=server.pk if server else None,

@@ -208,7 +208,7 @@ def _usable(key: str) -> str:
 
 
 def _earlier(asker: Organisation, key: str) -> SupplyOrder | None:
-    known = target_under_key(asker.pk, "supply_order", key) if key else None
+    known = target_under_key(asker.pk, f"supply:{key}", target_kind="supply_order") if key else None
     return SupplyOrder.objects.filter(pk=known, organisation=asker).first() if known else None
 
 
@@ -267,7 +267,7 @@ def _write(actor: Actor, verb: str, order: SupplyOrder, sentence: str, key: str 
         ("supply_order", order.pk),
         target_label=f"{order}",
         sentence=sentence,
-        details={"key": key} if key else None,
+        details={"key": f"supply:{key}"} if key else None,
         server_id=order.server_id,
         also={order.organisation_id, order.giver_id, *(chain_of(order.server) if order.server else ())},
     )

@@ -1,7 +1,7 @@
 """What needs a person now. Everything else runs by itself."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from django.db.models import Exists, OuterRef
 from django.utils import timezone
@@ -14,9 +14,12 @@ from doublehop.services.lifecycle import OperationState, ServiceStatus
 from doublehop.services.models import Operation, Service, SupplyOrder
 from doublehop.services.queries.billing import late_services
 from doublehop.services.queries.supply import waiting_supply
+from doublehop.services.welcome import WELCOMED_WITHIN
 from doublehop.services.wording import NAME
 
 MOST_OF_A_KIND = 10
+READ_WITHIN = timedelta(hours=1)
+"""How long a server may be there without having been read before somebody is told that its welcome waits."""
 
 
 @dataclass(frozen=True)
@@ -43,6 +46,7 @@ def needs_a_person(actor: Actor) -> list[Need]:
         *_waiting_orders(actor),
         *_waiting_supply(actor),
         *_overdue(actor),
+        *_not_welcomed(actor),
         *_missing(actor),
     ]
 
@@ -127,7 +131,7 @@ def _waiting_orders(actor: Actor) -> list[Need]:
             "service",
             str(row.pk),
             f"{row} waits for a server: {row.product.name} for {row.client.name}",
-            row.waits_because or row.waits_because or _why_it_waits(row),
+            row.waits_because or _why_it_waits(row),
             row.created_at,
             "working",
         )
@@ -148,7 +152,7 @@ def _waiting_supply(actor: Actor) -> list[Need]:
 
 
 def _why_it_waits(row: Service) -> str:
-    group = row.product.server_group
+    group = row.product.server_group if row.activated_at is None else None
     return (
         f"It is filled from the group {group.name}." if group else "Server group: None. Attach one by hand."
     )
@@ -167,6 +171,30 @@ def _overdue(actor: Actor) -> list[Need]:
             "suspended",
         )
         for row in rows.order_by("next_due_on", "pk")[:MOST_OF_A_KIND]
+    ]
+
+
+def _not_welcomed(actor: Actor) -> list[Need]:
+    """A mail that waits for its server longer than reading one takes."""
+    now = timezone.now()
+    rows = Service.objects.select_related("server").filter(
+        organisation_id=actor.organisation_id,
+        server__isnull=False,
+        welcomed_at__isnull=True,
+        activated_at__gt=now - WELCOMED_WITHIN,
+        activated_at__lt=now - READ_WITHIN,
+    )
+    return [
+        Need(
+            "service",
+            str(row.pk),
+            f"{row} is not welcomed yet",
+            f"{row.server.label if row.server else 'Its server'} was not read since it was attached. "
+            "The mail goes out as soon as it is.",
+            row.activated_at or row.created_at,
+            "suspended",
+        )
+        for row in rows.exclude(product__welcome_body="").order_by("activated_at")[:MOST_OF_A_KIND]
     ]
 
 

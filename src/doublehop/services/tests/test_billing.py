@@ -1,6 +1,6 @@
 """Due dates: a payment moves them, the grace suspends, a payment brings back, and nothing is ever terminated."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from django.utils import timezone
@@ -87,6 +87,36 @@ def test_after_the_grace_it_is_suspended_once_and_comes_back_with_the_money(late
     run_all_jobs()
     assert Service.objects.get().status == "active"
     assert late.stage.place.effects("web")[-1].startswith("port.set_enabled:on")
+
+
+def test_what_a_person_lifted_is_not_suspended_again_for_the_same_date(late):
+    run_rule()
+    ask(late.cast.rosa, OperationKind.UNSUSPEND, late.service)
+    run_all_jobs()
+    Product.objects.update(overdue_grace_days=8)
+    Service.objects.update(price="150.00")
+    run_rule()
+    service = Service.objects.get()
+    assert (service.status, service.waits_because) == ("active", "")
+    assert Operation.objects.filter(kind="suspend").count() == 1
+    set_due_date(late.cast.rosa, late.service.pk, today() - timedelta(days=9))
+    run_rule()
+    assert Service.objects.get().status == "suspended"
+
+
+def test_a_payment_sent_twice_is_one_and_another_is_another(house):
+    first = pay(house, key="form-1")
+    assert pay(house, key="form-1") == first
+    assert pay(house, key="form-2") != first
+    assert payments_of(house.cast.rosa, house.service.pk).count() == 2
+
+
+def test_a_date_that_staff_moved_stays_on_its_day(house):
+    Service.objects.update(activated_at=datetime(2026, 1, 31, 12, tzinfo=UTC))
+    moved = today().replace(day=15)
+    set_due_date(house.cast.rosa, house.service.pk, moved)
+    assert pay(house).pays_until == cycles.after(moved, "monthly")
+    assert Service.objects.get().next_due_on.day == 15
 
 
 def test_a_payment_that_is_not_enough_brings_nothing_back(late):

@@ -1,13 +1,14 @@
 """Clients order, pools fill, staff are told, and the welcome comes when the server is really there."""
 
-from datetime import date
+from datetime import date, timedelta
 
 import pytest
+from django.utils import timezone
 from tests.stage import a_product, run_all_jobs, run_jobs
 
 from doublehop.driver_kit.conformance.world import Fault
 from doublehop.fleet import actions as fleet
-from doublehop.fleet.models import Server
+from doublehop.fleet.models import Permission, Server
 from doublehop.journal.models import Entry
 from doublehop.notices.models import Mail
 from doublehop.organisations.refusals import BadInput, NotHere, WrongState
@@ -15,7 +16,9 @@ from doublehop.services import actions, cycles, upkeep, welcome
 from doublehop.services.actions.catalogue import ProductForm
 from doublehop.services.actions.orders import MOST_WAITING
 from doublehop.services.models import Product, Service
+from doublehop.services.queries import needs_a_person
 from doublehop.services.queries.store import store
+from doublehop.services.queries.welcome import Welcome, welcome_of
 
 
 def form_of(product, **changed):
@@ -155,6 +158,18 @@ class TestPools:
         service.refresh_from_db()
         assert (service.server_id, service.waits_because) == (house.spare.pk, "")
 
+    def test_what_staff_took_out_is_not_put_back_by_itself(self, house, pool):
+        service = order(house)
+        run_all_jobs()
+        actions.detach(house.cast.rosa, service.pk)
+        upkeep.fill_all({})
+        upkeep.fill({"service_id": service.pk})
+        run_all_jobs()
+        service.refresh_from_db()
+        assert (service.status, service.server_id) == ("pending", None)
+        need = next(need for need in needs_a_person(house.cast.rosa) if need.target == str(service.pk))
+        assert need.detail.endswith("Attach one by hand.")
+
     def test_a_machine_that_refuses_is_told_and_not_looped(self, house, pool):
         Server.objects.filter(pk=house.spare.pk).update(identifiers=[])
         service = order(house)
@@ -210,6 +225,85 @@ class TestWelcome:
         service.refresh_from_db()
         assert service.welcomed_at is not None
 
+    def test_a_machine_that_is_not_read_for_long_is_told_to_a_person_and_not_to_the_client(self, welcoming):
+        welcoming.stage.place.fault(Fault.UNREACHABLE, machine="spare", times=None)
+        service = order(welcoming)
+        run_jobs()
+        Service.objects.filter(pk=service.pk).update(activated_at=timezone.now() - timedelta(hours=2))
+        upkeep.welcome_all({})
+        assert not Mail.objects.filter(about="welcome").exists()
+        headings = [need.heading for need in needs_a_person(welcoming.cast.rosa)]
+        assert f"{service} is not welcomed yet" in headings
+        assert welcome_of(welcoming.cast.mara, service) is Welcome.COMING
+
+    def test_what_was_read_before_the_machine_was_given_says_nothing(self, welcoming):
+        service = order(welcoming)
+        run_jobs()
+        earlier = Permission.objects.get(server=welcoming.spare, client__isnull=False).since
+        Server.objects.filter(pk=welcoming.spare.pk).update(addresses_read_at=earlier - timedelta(minutes=1))
+        upkeep.welcome_all({})
+        assert not Mail.objects.filter(about="welcome").exists()
+        Server.objects.filter(pk=welcoming.spare.pk).update(
+            withheld_since=timezone.now(), addresses_read_at=timezone.now()
+        )
+        upkeep.welcome_all({})
+        assert not Mail.objects.filter(about="welcome").exists()
+        assert Service.objects.get(pk=service.pk).welcomed_at is None
+
+    def test_the_client_reads_what_became_of_the_mail(self, welcoming, settings):
+        service = order(welcoming)
+        run_all_jobs()
+        upkeep.welcome_all({})
+        assert welcome_of(welcoming.cast.mara, service) is Welcome.COMING
+        run_all_jobs()
+        assert welcome_of(welcoming.cast.mara, service) is Welcome.NOT_SENT, "kept: there is no mail server"
+        Mail.objects.update(state="sent")
+        assert welcome_of(welcoming.cast.mara, service) is Welcome.SENT
+        with pytest.raises(NotHere):
+            welcome_of(welcoming.cast.lena, service)
+        assert welcome_of(welcoming.cast.mara, welcoming.service) is Welcome.NONE, "there was no text"
+
+    def test_the_password_is_in_what_is_sent_and_nowhere_else(self, welcoming, settings, mailoutbox):
+        settings.DOUBLEHOP_SENDS_MAIL = True
+        order(welcoming)
+        run_all_jobs()
+        upkeep.welcome_all({})
+        assert "machine-secret" not in str(Mail.objects.filter(about="welcome").values())
+        run_all_jobs()
+        (sent,) = [one for one in mailoutbox if "mara@quillfeather.example" in one.to]
+        assert "Password: machine-secret" in sent.body
+        assert sent.from_email == "Alder Hosting <support@alder.example>"
+        assert "machine-secret" not in str(Mail.objects.filter(about="welcome").values())
+        assert not any("northgate" in text.lower() for text in (sent.body, str(sent.message())))
+
+    def test_without_an_address_the_journal_says_so(self, welcoming):
+        client = welcoming.cast.quillfeather
+        client.email = ""
+        client.save()
+        client.people.all().delete()
+        service = order(welcoming)
+        run_all_jobs()
+        upkeep.welcome_all({})
+        assert not Mail.objects.filter(about="welcome").exists()
+        assert Entry.objects.filter(verb="service.not_welcomed", service_id=service.pk).exists()
+        assert welcome_of(welcoming.cast.mara, service) is Welcome.NONE
+
+    def test_one_password_that_no_key_opens_holds_up_no_other(self, welcoming):
+        service = order(welcoming)
+        run_all_jobs()
+        Server.objects.filter(pk=welcoming.spare.pk).update(sealed_login="not sealed by us")
+        other = actions.create_service(
+            welcoming.cast.rosa, client_id=welcoming.cast.quillfeather.pk, product_id=welcoming.product.pk
+        )
+        (more,) = welcoming.stage.machines("more")
+        fleet.allocate(welcoming.cast.ines, more.pk, welcoming.cast.alder.pk)
+        actions.attach(welcoming.cast.rosa, other.pk, more.pk)
+        run_all_jobs()
+        Server.objects.filter(pk=welcoming.spare.pk).update(sealed_login="not sealed by us")
+        upkeep.welcome_all({})
+        assert [mail.service_id for mail in Mail.objects.filter(about="welcome")] == [other.pk]
+        assert Service.objects.get(pk=service.pk).welcomed_at is None
+
     def test_a_name_that_looks_like_a_placeholder_stays_a_name(self, welcoming):
         welcoming.cast.quillfeather.name = "{password} & {panel}"
         welcoming.cast.quillfeather.save()
@@ -232,6 +326,8 @@ class TestWelcome:
             ({"welcome_subject": "", "welcome_body": "x"}, "welcome_subject"),
             ({"welcome_subject": "x", "welcome_body": "x" * 5001}, "welcome_body"),
             ({"allowance_gb": "much"}, "allowance_gb"),
+            ({"allowance_gb": "000000000000" + "9" * 30}, "allowance_gb"),
+            ({"allowance_gb": "1" * 5000}, "allowance_gb"),
             ({"overdue_grace_days": "-1"}, "overdue_grace_days"),
             ({"custom_fields": [{"label": "A"}, {"label": "a"}]}, "custom_fields"),
             ({"custom_fields": [{"label": "A", "asked": "nobody"}]}, "custom_fields"),
@@ -253,6 +349,9 @@ class TestWelcome:
         ("2026-01-31", "monthly", 31, "2026-02-28"),
         ("2026-02-28", "monthly", 31, "2026-03-31"),
         ("2026-12-15", "monthly", None, "2027-01-15"),
+        ("2026-11-15", "monthly", 31, "2026-12-15"),
+        ("2026-11-30", "monthly", 25, "2026-12-30"),
+        ("2026-02-28", "monthly", 28, "2026-03-28"),
         ("2026-11-30", "quarterly", 30, "2027-02-28"),
         ("2024-02-29", "annually", 29, "2025-02-28"),
         ("2027-02-28", "annually", 29, "2028-02-29"),

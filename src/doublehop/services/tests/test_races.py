@@ -5,16 +5,17 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from django.db import connection
+from django.utils import timezone
 from tests.cast import a_cast
 from tests.stage import a_product, a_service, a_stage, ask
 
 from doublehop.fleet import actions as fleet
 from doublehop.fleet import models as fleet_models
 from doublehop.organisations.refusals import Refusal, WrongState
-from doublehop.services import actions
-from doublehop.services.actions import supply
+from doublehop.services import actions, cycles
+from doublehop.services.actions import billing, orders, supply
 from doublehop.services.lifecycle import OperationKind
-from doublehop.services.models import Operation, SupplyOrder
+from doublehop.services.models import Operation, Product, Service, SupplyOrder
 
 REBOOT, SUSPEND = OperationKind.REBOOT, OperationKind.SUSPEND
 pytestmark = [
@@ -81,3 +82,43 @@ def test_orders_of_one_moment_for_the_last_machine():
     assert fleet_models.Allocation.objects.filter(until__isnull=True).count() == 2
     same = together(*[lambda: supply.order_supply(cast.rosa, offer.pk, key="form")] * 4)
     assert len({order.pk for order in same}) == 1
+
+
+def test_orders_of_clients_of_one_moment():
+    cast = a_cast()
+    stage = a_stage(cast.rosa)
+    group = fleet.create_server_group(cast.rosa, "Ready")
+    fleet.set_group_members(cast.rosa, group.pk, [server.pk for server in stage.machines("one", "two")])
+    product = a_product(cast.rosa)
+    Product.objects.filter(pk=product.pk).update(server_group=group)
+
+    def order(key):
+        return actions.order(cast.mara, product.pk, hostname="", custom_values={}, key=key)
+
+    same = together(*[lambda: order("form")] * 4)
+    assert len({service.pk for service in same}) == 1
+    services = [same[0], *together(*[lambda n=n: order(f"k{n}") for n in range(3)])]
+    filled = together(*[lambda s=s: orders.fill(s.pk) for s in services for _ in "ab"])
+    assert [one for one in filled if isinstance(one, Exception)] == []
+    attached = Service.objects.filter(server__isnull=False).values_list("server_id", flat=True)
+    assert len(attached) == len(set(attached)) == 2
+
+
+def test_payments_of_one_moment():
+    cast = a_cast()
+    stage = a_stage(cast.rosa)
+    (web,) = stage.machines("web")
+    service = a_service(cast.rosa, cast.quillfeather.pk, a_product(cast.rosa), web)
+    service.refresh_from_db()
+    due, today = service.next_due_on, timezone.now().date()
+
+    def pay(key):
+        return billing.record_payment(cast.rosa, service.pk, amount="129", received_on=today, key=key)
+
+    assert len({payment.pk for payment in together(*[lambda: pay("form")] * 4)}) == 1
+    together(*[lambda n=n: pay(f"k{n}") for n in range(3)])
+    service.refresh_from_db()
+    expected = due
+    for _ in range(4):
+        expected = cycles.after(expected, "monthly", anchor=service.activated_at.day)
+    assert service.next_due_on == expected
