@@ -6,61 +6,17 @@ from uuid import uuid4
 import pytest
 from django.test import Client
 from django.utils import timezone
-from tests.cast import Cast, a_cast
-from tests.stage import Stage, a_product, a_service, a_stage, ask, run_jobs
+from tests.stage import a_service, ask, run_jobs
 
 from doublehop.bandwidth import actions as bandwidth
-from doublehop.fleet import actions as fleet
 from doublehop.fleet.models import Permission, Server
 from doublehop.organisations.models import User
+from doublehop.panels.client.tests.pages import text_of
 from doublehop.services.lifecycle import OperationKind
 from doublehop.services.models import Operation, Service
 
 pytestmark = pytest.mark.django_db
 HOSTILE = "<script>alert(1)</script>"
-
-
-class House:
-    cast: Cast
-    stage: Stage
-    service: Service
-    other: Service
-
-    def __init__(self) -> None:
-        self.cast = a_cast()
-        self.stage = a_stage(self.cast.ines)
-        self.web, self.foreign, self.spare = self.stage.machines("web1", "foreign", "spare")
-        fleet.allocate(self.cast.ines, self.web.pk, self.cast.alder.pk)
-        fleet.allocate(self.cast.ines, self.spare.pk, self.cast.alder.pk)
-        fleet.allocate(self.cast.ines, self.foreign.pk, self.cast.birch.pk)
-        self.product = a_product(self.cast.rosa, ways=["port"])
-        self.service = a_service(self.cast.rosa, self.cast.quillfeather.pk, self.product, self.web)
-        self.other = a_service(
-            self.cast.tam, self.cast.juniper.pk, a_product(self.cast.tam, "Other"), self.foreign
-        )
-        fleet.ask_refresh(self.cast.ines, self.web.pk)
-        run_jobs()
-
-    def browser(self, actor):
-        client = Client()
-        client.force_login(User.objects.get(pk=actor.user_id))
-        return client
-
-
-@pytest.fixture
-def house():
-    return House()
-
-
-@pytest.fixture
-def mara(house):
-    return house.browser(house.cast.mara)
-
-
-def text_of(client, address):
-    answer = client.get(address)
-    assert answer.status_code == 200, address
-    return answer.content.decode()
 
 
 def test_my_servers_shows_each_with_its_state_and_age(house, mara):
