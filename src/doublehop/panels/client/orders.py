@@ -153,8 +153,8 @@ def _form(request: HttpRequest, actor: Actor, product: Any, refusal: BadInput | 
 
 
 def _fields(given: Mapping[str, str], product: Any, refusal: BadInput | None) -> list[Field]:
-    def wrong(*names: str) -> str:
-        return refusal.sentence if refusal is not None and refusal.field in names else ""
+    def wrong(name: str) -> str:
+        return refusal.sentence if refusal is not None and refusal.field == name else ""
 
     hostname = Field(
         "hostname",
@@ -171,7 +171,7 @@ def _fields(given: Mapping[str, str], product: Any, refusal: BadInput | None) ->
             given.get(_name(field["key"]), "")[:LONGEST_VALUE],
             required=bool(field.get("required")),
             hint="" if field.get("required") else "You may leave it empty.",
-            error=wrong(field["key"], _name(field["key"]), f"custom_values.{field['key']}"),
+            error=wrong(_name(field["key"])),
         )
         for field in _asked_of_clients(product)
     ]

@@ -43,7 +43,7 @@ class Progress:
 
 
 def sends_welcome(product: Any) -> bool:
-    return bool(product.welcome_body)
+    return bool(product.welcome_body.strip())
 
 
 def fills_itself(product: Any) -> bool:
@@ -76,15 +76,13 @@ def _comes(product: Any) -> str:
     return "Its addresses and its username then stand on this page."
 
 
-def _came(actor: Actor, service: Any) -> str:
-    welcome = welcome_of(actor, service)
-    if welcome is Welcome.SENT:
-        return f"Your sign-in data were sent by mail, {words.clock(service.welcomed_at)}."
-    if welcome is Welcome.COMING:
-        return "The mail with your sign-in data is on its way."
-    if welcome is Welcome.NOT_SENT:
-        return "Its addresses and its username stand below. Ask our staff for the rest of your sign-in data."
-    return "Its addresses and its username stand below."
+def _came(service: Any) -> str:
+    if not sends_welcome(service.product):
+        return "Its addresses and its username stand below."
+    if service.welcomed_at is None:
+        return "The mail with your sign-in data follows as soon as the server has been read."
+    written = words.clock(service.welcomed_at)
+    return f"The mail with your sign-in data was written, {written}. Ask us if it does not arrive."
 
 
 def what_happens_next(product: Any) -> tuple[str, ...]:
@@ -128,8 +126,8 @@ class Due:
     money: str
     days_late: int
     """0 while it is not overdue."""
-    suspended_on: date | None
-    """When it is suspended by itself; None where nothing happens by itself."""
+    last_day: date | None
+    """After it, it is suspended by itself; None where nothing happens by itself."""
 
     @property
     def heading(self) -> str:
@@ -139,11 +137,13 @@ class Due:
     def sentence(self) -> str:
         late = "1 day" if self.days_late == 1 else f"{self.days_late} days"
         said = f"This is {late} overdue. Nothing is deleted for it."
-        if self.suspended_on is None:
+        if self.last_day is None:
             return said
-        if self.suspended_on <= timezone.now().date():
-            return f"{said} The server may be suspended at any time until the payment has come in."
-        return f"{said} On {words.day(self.suspended_on)} the server is suspended if the payment has not come in."
+        if self.last_day < timezone.now().date():
+            return f"{said} Until the payment has come in, the server may be suspended at any time."
+        return (
+            f"{said} If the payment has not come in by {words.day(self.last_day)}, the server is suspended."
+        )
 
 
 def due_of(service: Any) -> Due | None:
@@ -158,5 +158,5 @@ def due_of(service: Any) -> Due | None:
         on=service.next_due_on,
         money=words.money(service.price, service.currency),
         days_late=max(0, late),
-        suspended_on=None if grace is None else service.next_due_on + timedelta(days=grace),
+        last_day=None if grace is None else service.next_due_on + timedelta(days=grace),
     )
