@@ -15,7 +15,7 @@ import httpx
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
-from doublehop.box.emulators import free_port
+from doublehop.box.emulators import free_pair
 from tests.needs import need_program
 
 QUIET_CHROMIUM = (
@@ -73,7 +73,7 @@ class Box:
 @pytest.fixture(scope="session")
 def box(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Box]:
     folder = tmp_path_factory.mktemp("box")
-    port = free_port(1)
+    port = free_pair()
     environment = {
         k: v for k, v in os.environ.items() if not k.startswith(("DOUBLEHOP_", "DJANGO_", "DATABASE_"))
     }

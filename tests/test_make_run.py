@@ -15,7 +15,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from doublehop.cli.tests.test_supervisor import alive_below, free_port, within
+from doublehop.box.emulators import free_pair
+from doublehop.cli.tests.test_supervisor import alive_below, within
 from tests.needs import need_program
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(600)]
@@ -43,7 +44,7 @@ class Clone:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.place = folder / "clone"
-        self.port = free_port()
+        self.port = free_pair()
         self.mark = f"MARK_OF_THIS_TEST={folder}"
         (folder / "home").mkdir()
         git = need_program("git")

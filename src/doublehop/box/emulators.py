@@ -11,6 +11,7 @@ BMCs' state, the switch's port states and both logs.
 
 import importlib
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -284,6 +285,22 @@ def free_port(kind: socket.SocketKind) -> int:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
         return port
+
+
+def free_pair() -> int:
+    """The first of two ports of loopback in a row: what a box of two installations listens on.
+
+    From below 32768, where Linux takes no ports for outgoing connections, so that none takes the second meanwhile.
+    """
+    for port in random.sample(range(20_000, 32_000, 2), 50):
+        with socket.socket() as first, socket.socket() as second:
+            try:
+                first.bind(("127.0.0.1", port))
+                second.bind(("127.0.0.1", port + 1))
+            except OSError:
+                continue
+            return port
+    raise EmulatorsUnavailable("no two ports in a row are free")
 
 
 def last_words(log: Path) -> str:
