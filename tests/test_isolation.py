@@ -9,7 +9,8 @@ from doublehop.fleet import actions as fleet
 from doublehop.fleet.models import Server
 from doublehop.notices.models import Mail
 from doublehop.organisations import actions as organisations
-from doublehop.organisations.models import ClientPerson, Staff, User
+from doublehop.organisations.models import ClientPerson, Staff, TandemUser, User
+from doublehop.organisations.queries import actor_of_user_id
 from doublehop.services.actions.supply import OfferForm, create_offer
 from doublehop.services.lifecycle import OperationKind
 from doublehop.services.models import Operation, SupplyOrder
@@ -75,6 +76,21 @@ def alder_house():
     return cast, stage, values
 
 
+def strangers_of(cast, path, values):
+    """Who must find nothing at ``path``. Of Alder's own people those whose pages these are not."""
+    night = TandemUser.objects.get(pk=values["tandem_user_id"])
+    day = organisations.add_tandem_user(cast.rosa, name="Day shift", email="day@a.example", password=PASSWORD)
+    fleet.permit_tandem(cast.rosa, day.pk, [values["server_id"]])
+    found = [cast.tam, cast.lena, cast.ines, actor_of_user_id(night.user_id)]
+    if path.startswith("/machines/"):
+        found += [cast.mara, cast.rosa]
+    else:
+        found.append(actor_of_user_id(day.user_id))
+    if path.startswith("/admin/"):
+        found.append(cast.mara)
+    return found
+
+
 def signed_in(actor):
     client = Client(raise_request_exception=True)
     client.force_login(User.objects.get(pk=actor.user_id))
@@ -88,10 +104,7 @@ def test_strangers_find_nothing_and_change_nothing(alder_house, route):
     assert not unknown, f"tests/test_isolation.py does not know what {unknown} names"
     path = route.fill(values)
     effects, operations = stage.place.ledger(), Operation.objects.count()
-    strangers = [cast.tam, cast.lena, cast.ines]
-    if path.startswith("/admin/"):
-        strangers.append(cast.mara)
-    for stranger in strangers:
+    for stranger in strangers_of(cast, path, values):
         if "organisation_id" in route.parameters and stranger is cast.ines:
             continue  # the provider knows its resellers
         client = signed_in(stranger)

@@ -13,20 +13,23 @@ from django.db.models.functions import Concat
 from django.test import Client
 from django.utils import timezone
 
+from doublehop.bandwidth import actions as bandwidth
 from doublehop.bandwidth import totals
-from doublehop.bandwidth.actions import note_fetch_failure
-from doublehop.bandwidth.models import Total
+from doublehop.bandwidth.models import Fetching, Total
 from doublehop.driver_kit.conformance.world import Fault
 from doublehop.fleet import actions as fleet
 from doublehop.fleet.models import Hold, Permission, Port, Server, Upstream
+from doublehop.fleet.permissions import ALL_RIGHTS
 from doublehop.jobs.engine import Engine
+from doublehop.organisations import actions as organisations
 from doublehop.organisations.models import Brand, Organisation, User
+from doublehop.organisations.queries import actor_of_user_id
 from doublehop.services import actions
 from doublehop.services.lifecycle import OperationKind
-from doublehop.services.models import Operation, Step
+from doublehop.services.models import Operation, Product, Service, Step
 from tests.cast import PASSWORD, a_cast
 from tests.routes import all_routes
-from tests.stage import a_product, a_service, a_stage, ask, run_jobs
+from tests.stage import a_product, a_service, a_stage, ask, run_all_jobs, run_jobs
 
 pytestmark = pytest.mark.django_db
 
@@ -64,6 +67,9 @@ def plant(stage, cast):
     )
     Port.objects.update(if_name=Concat(Value(f"{TOKEN}-"), "if_name"))
     Operation.objects.update(staff_text=f"{TOKEN} said the controller")
+    Fetching.objects.update(failure_text=f"{TOKEN} said the counter")
+    Total.objects.update(source=TOKEN)
+    Service.objects.update(waits_because=f"{TOKEN}-label: no route")
     Step.objects.update(note=f"{TOKEN} note", ticket=f"{TOKEN}-ticket")
     Hold.objects.filter(organisation=cast.provider).update(
         reason=f"{TOKEN} reason", client_text=f"{TOKEN} text", set_by=f"{TOKEN} person"
@@ -83,6 +89,19 @@ def mara_at_alder():
     client = Client()
     client.force_login(User.objects.get(pk=cast.mara.user_id))
     return cast, stage, service, client
+
+
+@pytest.fixture
+def tove_at_alder(mara_at_alder):
+    """A Tandem user of Alder with every right on the same server that Mara's service has."""
+    cast, stage, service, _ = mara_at_alder
+    row = organisations.add_tandem_user(
+        cast.rosa, name="Tove Berg", email="tove@elsewhere.example", password=PASSWORD
+    )
+    fleet.permit_tandem(cast.rosa, row.pk, [service.server_id], [right.value for right in ALL_RIGHTS])
+    client = Client()
+    client.force_login(row.user)
+    return cast, stage, service, client, actor_of_user_id(row.user_id)
 
 
 def check(answer, where):
@@ -143,6 +162,7 @@ def test_no_page_names_the_hop(mara_at_alder):
     Operation.objects.filter(actor_organisation_id=cast.provider.pk).update(actor_label=f"{TOKEN} person")
     seen = crawl(client, "/servers/", f"/servers/{service.pk}/", "/help/")
     assert sum(1 for path in seen if path.startswith(f"/servers/{service.pk}")) >= 2
+    assert f"/servers/{service.pk}/bandwidth/" in seen
     client.logout()
     crawl(client, "/sign-in/")
 
@@ -154,12 +174,100 @@ def test_figures_of_the_provider_do_not_say_whose_they_are(mara_at_alder):
     Permission.objects.update(since=timezone.now() - timedelta(days=70))
     totals.ask_all({})
     Engine(totals.JOBS).drain()
-    note_fetch_failure(service.server_id, f"{TOKEN} answered nonsense")
+    bandwidth.note_fetch_failure(service.server_id, f"{TOKEN} answered nonsense")
     plant(stage, cast)
     Total.objects.update(source=f"{TOKEN} LEAP", unit="leaps")
     for span in ("day", "month", "year"):
         seen = crawl(client, f"/servers/{service.pk}/?span={span}")
         assert f"/servers/{service.pk}/bandwidth.csv?span={span}" in seen or span == "day"
+
+
+@pytest.mark.parametrize("pooled", [False, True])
+def test_no_order_names_the_hop(mara_at_alder, pooled):
+    cast, stage, service, client = mara_at_alder
+    product = Product.objects.get(pk=service.product_id)
+    if pooled:
+        product.server_group = fleet.create_server_group(cast.rosa, f"{TOKEN} pool")
+    product.welcome_subject, product.welcome_body = "Ready", "{username}"
+    product.custom_fields = [
+        {"key": "ssh", "label": "SSH key", "required": True, "asked": "client"},
+        {"key": "rack", "label": f"{TOKEN} rack", "required": False, "asked": "staff"},
+    ]
+    product.save()
+    form = f"/orders/new/{product.pk}/"
+    for values in ({}, {"hostname": "a b", "key": "1"}, {"custom-ssh": "k", "hostname": "", "key": "2"}):
+        check(client.post(form, values), f"POST {form}")
+    ordered = Service.objects.exclude(pk=service.pk).get()
+    run_jobs()
+    plant(stage, cast)
+    seen = crawl(client, "/servers/", "/orders/", "/orders/new/", f"/servers/{ordered.pk}/")
+    assert {form, f"/servers/{ordered.pk}/live/?waiting=1"} <= set(seen)
+
+
+def test_figures_that_were_counted_elsewhere_name_no_source(tove_at_alder):
+    cast, stage, service, client, _ = tove_at_alder
+    now = timezone.now()
+    Permission.objects.update(since=now - timedelta(days=40))
+    Port.objects.all().delete()
+    Total.objects.bulk_create(
+        Total(
+            server_id=service.server_id,
+            start=day,
+            end=day + timedelta(days=1),
+            octets_in=10**9,
+            octets_out=10**9,
+            source=TOKEN,
+            unit=TOKEN,
+            read_at=now,
+        )
+        for day in (now - timedelta(days=count) for count in range(2, 30))
+    )
+    Fetching.objects.update_or_create(
+        server_id=service.server_id,
+        defaults={"read_at": now, "failed_at": now, "failure_text": f"{TOKEN} failure"},
+    )
+    mara = Client()
+    mara.force_login(User.objects.get(pk=cast.mara.user_id))
+    plant(stage, cast)
+    for browser, page in ((mara, f"/servers/{service.pk}/"), (client, f"/machines/{service.server_id}/")):
+        for part in ("bandwidth/", "bandwidth.json", "bandwidth.csv"):
+            for span in ("day", "month", "year"):
+                answer = browser.get(f"{page}{part}?span={span}")
+                assert answer.status_code == 200
+                check(answer, f"{page}{part} {span}")
+
+
+def test_no_page_of_a_user_without_a_service_names_the_hop(tove_at_alder):
+    cast, stage, service, client, tove = tove_at_alder
+    server_id = service.server_id
+    page = f"/machines/{server_id}/"
+    assert client.get("/")["Location"] == "/machines/"
+    Permission.objects.update(since=timezone.now() - timedelta(days=10))
+    bandwidth.write_sample_history(stage.upstream.pk, days=4, raw_days=3)
+    actions.request(tove, OperationKind.RESCUE_START, server_id=server_id, idempotency_key="rescue")
+    run_jobs()
+    stage.place.fault(Fault.UNKNOWN_AFTER_ACTING, on="power.reset", text=f"{TOKEN} timed out")
+    reboot = actions.request(
+        tove, OperationKind.REBOOT, server_id=server_id, idempotency_key="reboot", graceful=False
+    )
+    run_jobs()
+    check(client.post(f"{page}rdns/", {"address": "192.0.2.24", "name": "a.example.org", "key": "n"}), "rdns")
+    for who in (cast.ines, cast.rosa):
+        actions.request(
+            who,
+            OperationKind.SUSPEND,
+            server_id=server_id,
+            idempotency_key=f"s-{who.label}",
+            reason=f"{TOKEN} reason",
+            client_text="Pay invoice 1187.",
+            cause="abuse",
+        )
+        run_all_jobs()
+    plant(stage, cast)
+    Operation.objects.filter(actor_organisation_id=cast.provider.pk).update(actor_label=f"{TOKEN} person")
+    seen = crawl(client, "/machines/", page, f"{page}bandwidth/", f"/help/?reference={reboot.reference}")
+    assert {f"{page}live/", f"{page}do/", f"{page}rdns/", f"{page}bandwidth.csv?span=month"} <= set(seen)
+    assert not any(path.startswith(("/servers/", "/orders/", "/admin/")) for path in seen)
 
 
 def test_a_block_from_above_names_nobody(mara_at_alder):
@@ -177,16 +285,31 @@ def test_a_block_from_above_names_nobody(mara_at_alder):
     assert b"suspended" in body.lower()
 
 
+def test_no_error_of_a_user_without_a_service_names_the_hop(tove_at_alder):
+    cast, stage, service, client, _ = tove_at_alder
+    stage.place.fault(Fault.REFUSED, on="*", times=None, text=f"{TOKEN} refused")
+    plant(stage, cast)
+    walk_all_routes(client, service.server_id)
+    run_jobs()
+    plant(stage, cast)
+    crawl(client, "/machines/", f"/machines/{service.server_id}/")
+
+
+def walk_all_routes(client, own_id):
+    """Each route read and written, with an id that nobody has and with one of their own."""
+    for route in all_routes():
+        for number in (987654, own_id):
+            path = route.fill(dict.fromkeys(route.parameters, number))
+            check(client.get(path), f"GET {path}")
+            if path != "/sign-out/":
+                check(client.post(path, {"kind": "reboot", "key": str(uuid4())}), f"POST {path}")
+
+
 def test_no_error_names_the_hop(mara_at_alder):
     cast, stage, service, client = mara_at_alder
     stage.place.fault(Fault.REFUSED, on="*", times=None, text=f"{TOKEN} refused")
     plant(stage, cast)
-    for route in all_routes():
-        values = dict.fromkeys(route.parameters, 987654)
-        for path in (route.fill(values), route.fill(dict.fromkeys(route.parameters, service.pk))):
-            check(client.get(path), f"GET {path}")
-            if path != "/sign-out/":
-                check(client.post(path, {"kind": "reboot", "key": str(uuid4())}), f"POST {path}")
+    walk_all_routes(client, service.pk)
     run_jobs()
     plant(stage, cast)
     crawl(client, "/servers/", f"/servers/{service.pk}/")
