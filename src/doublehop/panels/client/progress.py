@@ -76,13 +76,15 @@ def _comes(product: Any) -> str:
     return "Its addresses and its username then stand on this page."
 
 
-def _came(service: Any) -> str:
-    if not sends_welcome(service.product):
-        return "Its addresses and its username stand below."
-    if service.welcomed_at is None:
-        return "The mail with your sign-in data follows as soon as the server has been read."
-    written = words.clock(service.welcomed_at)
-    return f"The mail with your sign-in data was written, {written}. Ask us if it does not arrive."
+def _came(actor: Actor, service: Any) -> str:
+    welcome = welcome_of(actor, service)
+    if welcome is Welcome.SENT:
+        return f"Your sign-in data were sent by mail, {words.clock(service.welcomed_at)}. Ask us if they do not arrive."
+    if welcome is Welcome.COMING:
+        return "The mail with your sign-in data is on its way."
+    if welcome is Welcome.NOT_SENT:
+        return "Its addresses and its username stand below. Ask our staff for the rest of your sign-in data."
+    return "Its addresses and its username stand below."
 
 
 def what_happens_next(product: Any) -> tuple[str, ...]:
