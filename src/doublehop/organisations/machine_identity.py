@@ -28,13 +28,18 @@ from doublehop.organisations.throttle import Attempts
 log = structlog.get_logger(__name__)
 
 REMEMBERED_SECONDS = 60
-LONGEST_WAIT_FOR_HASHING = 0.5
-"""Seconds. Whoever does not get a turn is asked to come back: a storm of wrong passwords leaves a core to the pages."""
+"""Since the last use: whoever goes on asking needs no turn at hashing, whatever storm is under way."""
+LONGEST_WAIT_FOR_HASHING = 1.5
+"""Seconds: two passwords' worth, and some more. Whoever does not get a turn is asked to come back."""
+MOST_AT_HASHING = 2
+"""One hashes and one waits. The others are told at once to come back: a storm of wrong passwords leaves a core, and half
+the threads of a web process, to the pages."""
 MOST_CANDIDATES = 2
 """Two resellers may know the same address. As many passwords are hashed for every address, whether or not it exists, else
 the time would tell."""
 USE_NOTED_EVERY = timedelta(minutes=1)
 _hashing = threading.BoundedSemaphore(1)
+_in_line = threading.BoundedSemaphore(MOST_AT_HASHING)
 _NOBODY = digest_of(Secret("nobody"))
 
 
@@ -148,32 +153,44 @@ def _tandem(request: HttpRequest, email: str, password: str) -> Actor:
         # The provider's own name serves the Tandem users of all its resellers.
         rows = rows.filter(organisation__parent_id=host)
     candidates = list(rows.order_by("pk")[:MOST_CANDIDATES])
-    known = [row for row in candidates if cache.get(_remembered(row, password))]
-    fitting = known or _hashed(candidates, password)
+    fitting = _known(candidates, password) or _hashed(candidates, password)
     if len(fitting) != 1:
         if attempts.failed() and candidates:
             row = candidates[0]
             _tell_of_closed_door(row.organisation_id, ("tandem_user", row.pk), row.user.name, attempts)
         raise IdentityRefused
     row = fitting[0]
-    if not known:
-        cache.set(_remembered(row, password), True, REMEMBERED_SECONDS)
+    cache.set(_remembered(row, password), True, REMEMBERED_SECONDS)
     now = timezone.now()
     if row.last_used_at is None or now - row.last_used_at > USE_NOTED_EVERY:
         TandemUser.objects.filter(pk=row.pk).update(last_used_at=now)
     return tandem_actor(row, row.user)
 
 
+def _known(candidates: list[TandemUser], password: str) -> list[TandemUser]:
+    return [row for row in candidates if cache.get(_remembered(row, password))]
+
+
 def _hashed(candidates: list[TandemUser], password: str) -> list[TandemUser]:
-    if not _hashing.acquire(timeout=LONGEST_WAIT_FOR_HASHING):
+    if not _in_line.acquire(blocking=False):
         raise TooManyAttempts(1)
     try:
-        fitting = [row for row in candidates if check_password(password, row.user.password)]
-        for _missing in range(MOST_CANDIDATES - len(candidates)):
-            make_password(password)  # the work that a known address would have cost
-        return fitting
+        if not _hashing.acquire(timeout=LONGEST_WAIT_FOR_HASHING):
+            raise TooManyAttempts(1)
+        try:
+            # Somebody may have hashed this very password while we waited.
+            return _known(candidates, password) or _fitting(candidates, password)
+        finally:
+            _hashing.release()
     finally:
-        _hashing.release()
+        _in_line.release()
+
+
+def _fitting(candidates: list[TandemUser], password: str) -> list[TandemUser]:
+    fitting = [row for row in candidates if check_password(password, row.user.password)]
+    for _missing in range(MOST_CANDIDATES - len(candidates)):
+        make_password(password)  # the work that a known address would have cost
+    return fitting
 
 
 def _remembered(row: TandemUser, password: str) -> str:

@@ -1,7 +1,11 @@
 """Machine identities: all parts must fit, nobody learns why not, and a stranger elsewhere locks nobody out."""
 
+import threading
+
 import pytest
+import time_machine
 from django.test import RequestFactory
+from django.utils import timezone
 from tests.cast import PASSWORD, a_cast
 
 from doublehop.driver_kit.secret import Secret
@@ -231,7 +235,8 @@ class TestTandem:
             dropzone_actor(asking(), **ask)
         assert dropzone_actor(asking(), user="noc@alder.example", secret="another-chosen-one").is_tandem
 
-    def test_wrong_passwords_do_not_wait_in_line_for_a_core(self, night):
+    def test_wrong_passwords_do_not_wait_in_line_for_a_core(self, night, monkeypatch):
+        monkeypatch.setattr(machine_identity, "LONGEST_WAIT_FOR_HASHING", 0.05)
         assert machine_identity._hashing.acquire()
         try:
             with pytest.raises(TooManyAttempts) as caught:
@@ -239,6 +244,33 @@ class TestTandem:
         finally:
             machine_identity._hashing.release()
         assert caught.value.retry_after == 1
+
+    def test_a_storm_takes_no_more_threads_than_two(self, night, monkeypatch):
+        line = threading.BoundedSemaphore(machine_identity.MOST_AT_HASHING)
+        monkeypatch.setattr(machine_identity, "_in_line", line)
+        ask = {"user": "noc@alder.example", "secret": TANDEM["password"]}
+        assert line.acquire()
+        assert dropzone_actor(asking(), **ask).is_tandem
+        assert line.acquire()
+        with pytest.raises(TooManyAttempts):
+            dropzone_actor(asking(), user="noc@alder.example", secret="x")
+        # Whoever was known a moment ago needs no turn.
+        assert dropzone_actor(asking(), **ask).is_tandem
+
+    def test_who_waited_for_the_same_password_hashes_it_no_more(self, night, monkeypatch):
+        monkeypatch.setattr(machine_identity, "check_password", lambda *_: pytest.fail("hashed again"))
+        seen = iter([[], [night]])
+        monkeypatch.setattr(machine_identity, "_known", lambda *_: next(seen))
+        assert dropzone_actor(asking(), user="noc@alder.example", secret=TANDEM["password"]).is_tandem
+
+    def test_who_goes_on_asking_is_hashed_once(self, night, monkeypatch):
+        ask = {"user": "noc@alder.example", "secret": TANDEM["password"]}
+        with time_machine.travel(timezone.now(), tick=False) as clock:
+            dropzone_actor(asking(), **ask)
+            monkeypatch.setattr(machine_identity, "check_password", lambda *_: pytest.fail("hashed again"))
+            for _ in range(3):
+                clock.shift(machine_identity.REMEMBERED_SECONDS - 5)
+                assert dropzone_actor(asking(), **ask).is_tandem
 
     def test_two_with_the_same_address_and_password_are_nobody_on_a_shared_host(self, cast, night):
         actions.add_tandem_user(cast.tam, **TANDEM)
