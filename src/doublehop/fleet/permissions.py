@@ -102,7 +102,12 @@ def require(actor: Actor, right: Right, server: Server) -> None:
     if Right.VIEW not in rights:
         raise NotHere
     if right not in rights:
-        raise NotAllowed(f"Needs the right {right.value} on {server.label}.")
+        raise NotAllowed(f"Needs the right {right.value} on {called(actor, server)}.")
+
+
+def called(actor: Actor, server: Server) -> str:
+    """Its label is a word of whoever owns it: clients and Tandem users know a server by what it calls itself."""
+    return server.hostname or server.primary_address if actor.is_white_label else server.label
 
 
 def visible_to(actor: Actor) -> QuerySet[Server]:

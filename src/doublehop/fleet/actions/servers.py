@@ -21,7 +21,7 @@ from doublehop.fleet.actions.upstreams import (
     split_secrets,
 )
 from doublehop.fleet.models import Server
-from doublehop.fleet.permissions import Right, require, visible_to
+from doublehop.fleet.permissions import Right, called, require, visible_to
 from doublehop.jobs.actions import ring
 from doublehop.organisations import record, vault
 from doublehop.organisations.actor import Actor
@@ -210,7 +210,7 @@ def reveal_login(actor: Actor, server_id: int) -> Login:
     require(actor, Right.CREDENTIALS, row)
     password = vault.unseal(row.sealed_login, row="login").get("password")
     if password is None:
-        raise NotOffered(f"No password of {row.label} is known here.")
+        raise NotOffered(f"No password of {called(actor, row)} is known here.")
     record.write(actor, "server.password_shown", ("server", row.pk), target_label=row.label, server_id=row.pk)
     return Login(row.username, password)
 
