@@ -110,6 +110,15 @@ def sellable_servers(actor: Actor) -> QuerySet[Server]:
     )
 
 
+def received_servers(actor: Actor) -> QuerySet[Server]:
+    """What the organisation above gave to the actor's, and it did not pass on. Found from the allocations: what it costs
+    follows from how many those are, not from how many servers there are."""
+    opened = Allocation.objects.filter(until__isnull=True)
+    received = opened.filter(receiver_id=actor.organisation_id).values("server_id")
+    passed_on = opened.filter(giver_id=actor.organisation_id).values("server_id")
+    return servers_visible_to(actor).filter(pk__in=received).exclude(pk__in=passed_on)
+
+
 def held_servers(actor: Actor) -> QuerySet[Server]:
     """What the actor's organisation may give its Tandem users: its own and received servers, not passed on, not gone."""
     return sellable_servers(actor).filter(missing_since__isnull=True)

@@ -32,7 +32,7 @@ _INSIDE = tuple(
 
 def servers(actor: Actor) -> "QuerySet[Server]":
     """Received, visible now, and not passed on to anybody below."""
-    return fleet.sellable_servers(actor).exclude(upstream__organisation_id=actor.organisation_id)
+    return fleet.received_servers(actor)
 
 
 def server_id_of(actor: Actor, given: object) -> int:
