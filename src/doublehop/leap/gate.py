@@ -93,7 +93,7 @@ def _kept_out(request: HttpRequest, complain: Complain) -> HttpResponse | None:
         refused["Allow"] = ", ".join(METHODS)
         return refused
     length = request.META.get("CONTENT_LENGTH") or "0"
-    if not length.isdigit() or int(length[:12]) > BIGGEST_BODY:
+    if not (length.isascii() and length.isdecimal()) or len(length) > 7 or int(length) > BIGGEST_BODY:
         return complain(_TOO_LARGE, 413)
     return None
 
