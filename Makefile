@@ -58,7 +58,7 @@ openapi: dev
 locks: dev
 	@$(PY) bin/lock.py --check
 
-bench: front ## measurements and their ratios: pages at 1,000 and 100,000 services, slow machines, an idle installation
+bench: front ## measurements and their ratios: pages at 1,000 and 100,000 services, slow machines, an idle installation, the old APIs
 	@$(PY) -m tests.bench
 
 lock: dev ## resolve pyproject.toml anew into requirements/*.txt
