@@ -15,9 +15,17 @@ from doublehop.services.queries import services_visible_to
 STATES = [(state, shown.word) for state, shown in LOOKS["mail"].items()]
 
 
+_ABOUT = {
+    "welcome": "Welcome",
+    "order_waits": "Order that waits",
+    "supply_waits": "Order of a reseller",
+    "supply_settled": "Answer to a reseller",
+}
+
+
 def about_in_words(about: str) -> str:
-    """ "order_waits" -> "Order waits"."""
-    return about.replace("_", " ").capitalize()
+    """What is written about without a word here is shown as it is called: "due_soon" -> "Due soon"."""
+    return _ABOUT.get(about) or about.replace("_", " ").capitalize()
 
 
 @require_GET

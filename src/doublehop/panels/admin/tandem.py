@@ -1,6 +1,6 @@
 """Leap > Tandem > Tandem Users: the list in the left-side pane, one user, and who they are."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from django.contrib import messages
@@ -11,24 +11,43 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 
 from doublehop.fleet import actions as fleet_actions
 from doublehop.fleet import queries as fleet
+from doublehop.fleet.permissions import Right
 from doublehop.organisations import actions, queries
 from doublehop.organisations.actor import Actor
 from doublehop.organisations.refusals import Refusal
 from doublehop.panels.admin.finding import servers_matching, words_of
 from doublehop.panels.admin.forms import Filled, typed
 from doublehop.panels.admin.frame import require_provider, show
-from doublehop.panels.admin.presenting import rights_in_words, states_of
+from doublehop.panels.admin.presenting import states_of
 from doublehop.panels.gates import actor_of
 from doublehop.panels.keyset import page_of
 from doublehop.panels.refusals import back_with
 
 MOST_USERS = 100
 """Users listed before one has to search."""
+COLUMNS: dict[Right, str] = {
+    Right.POWER: "Power",
+    Right.RDNS: "Reverse DNS",
+    Right.BANDWIDTH: "Bandwidth",
+    Right.CREDENTIALS: "Username",
+    Right.RESCUE: "Rescue",
+    Right.CONSOLE: "Console",
+    Right.REINSTALL: "Reinstall",
+}
+"""What may be ticked for each server; to see it comes with every permission."""
 BULK_ACTIONS = (("rights", "Change rights…"), ("take-away", "Take away…"))
 
 
 def address_of(tandem_user_id: int) -> str:
     return reverse("admin-tandem-user", args=[tandem_user_id])
+
+
+def rights_in_brief(rights: Iterable[str]) -> str:
+    """ "View, power, reverse DNS": the words of the boxes that give them."""
+    held = set(rights)
+    return ", ".join(
+        ["View", *(text[0].lower() + text[1:] for right, text in COLUMNS.items() if right in held)]
+    )
 
 
 def pane(
@@ -108,7 +127,7 @@ def _lines(actor: Actor, tandem_user_id: int, servers: list[Any]) -> list[dict[s
             "server": row,
             "state": states[row.pk],
             "permission": permissions.get(row.pk),
-            "rights": rights_in_words(permissions[row.pk].rights) if row.pk in permissions else "",
+            "rights": rights_in_brief(permissions[row.pk].rights) if row.pk in permissions else "",
         }
         for row in servers
     ]

@@ -10,7 +10,7 @@ from django.views.decorators.http import require_http_methods
 
 from doublehop.fleet import actions as fleet_actions
 from doublehop.fleet import queries as fleet
-from doublehop.fleet.permissions import TANDEM_RIGHTS, Right
+from doublehop.fleet.permissions import TANDEM_RIGHTS
 from doublehop.organisations import queries
 from doublehop.organisations.actor import Actor
 from doublehop.organisations.refusals import NotHere, Refusal
@@ -18,23 +18,13 @@ from doublehop.panels.admin.finding import ids_of, servers_matching, words_of
 from doublehop.panels.admin.forms import Filled
 from doublehop.panels.admin.frame import count_up_to, require_provider
 from doublehop.panels.admin.presenting import states_of
-from doublehop.panels.admin.tandem import address_of, pane
+from doublehop.panels.admin.tandem import COLUMNS, address_of, pane
 from doublehop.panels.gates import actor_of
 
 MOST_OFFERED = 50
 """Servers offered for a tick before one has to filter; those that are ticked stay in the list."""
 MOST_TICKED = 200
 MOST_COUNTED = 1000
-COLUMNS: dict[Right, str] = {
-    Right.POWER: "Power",
-    Right.RDNS: "Reverse DNS",
-    Right.BANDWIDTH: "Bandwidth",
-    Right.CREDENTIALS: "Username",
-    Right.RESCUE: "Rescue",
-    Right.CONSOLE: "Console",
-    Right.REINSTALL: "Reinstall",
-}
-"""What may be ticked for each server; to see it comes with every permission."""
 NOTHING_TICKED = "Tick at least one server."
 
 

@@ -81,8 +81,8 @@ def test_an_order_is_filled_from_the_group_and_sent_twice_is_one(house, rosa, me
     offer = create_offer(house.cast.ines, OfferForm(**MAKER, server_group_id=group.pk))
     text = rosa.get("/admin/leap/order/").content.decode()
     assert "1 ready at once" in text
-    assert "71.00 EUR" in text
-    assert "20.00 EUR" in text
+    assert "€ 71.00" in text
+    assert "€ 20.00" in text
     path = f"/admin/leap/order/{offer.pk}/"
     form = order_form(rosa, path)
     answer = rosa.post(path, form, follow=True)
@@ -110,7 +110,7 @@ def test_the_price_is_agreed_to_as_it_stands_now(house, rosa):
     update_offer(house.cast.ines, offer.pk, OfferForm(**{**MAKER, "price": "99.00"}))
     moved = rosa.post(path, form)
     assert "The price has changed" in moved.content.decode()
-    assert "99.00 EUR a month" in moved.content.decode()
+    assert "€ 99.00 a month" in moved.content.decode()
     assert not SupplyOrder.objects.exists()
     bad = rosa.post(path, {**order_form(rosa, path), "hostname": "no host!"})
     assert bad.status_code == 422

@@ -80,6 +80,7 @@ def test_apply_permissions_gives_the_ticked_servers_and_no_other(house, rosa, ni
     assert "Without this: view, power, reverse DNS and bandwidth." in text
     answer = rosa.post(page + "add/", {"server": [house.web.pk, house.spare.pk]}, follow=True)
     assert "May manage 2 servers." in answer.content.decode()
+    assert "View, power, reverse DNS, bandwidth<" in answer.content.decode()
     assert rights_of(night) == {house.web.pk: sorted(USUAL), house.spare.pk: sorted(USUAL)}
     assert set(ticks(rosa.get(page + "add/").content.decode())).isdisjoint({house.web.pk, house.spare.pk})
 
@@ -129,6 +130,9 @@ def test_taken_away_only_after_a_look_at_which(house, rosa, night, page):
     fleet.permit_tandem(house.cast.rosa, night.pk, [house.web.pk, house.spare.pk])
     shown = rosa.get(page + "change/", {"do": "take-away", "server": house.web.pk}).content.decode()
     assert "Take 1 server away from Night shift?" in shown
+    assert f'hx-get="{page}"' in shown, (
+        "the list beside a preview is searched on a page that needs nothing ticked"
+    )
     assert len(rights_of(night)) == 2
     rosa.post(page + "change/", {"do": "take-away", "server": house.web.pk})
     assert list(rights_of(night)) == [house.spare.pk]
