@@ -78,13 +78,14 @@ def _comes(product: Any) -> str:
 
 def _came(actor: Actor, service: Any) -> str:
     welcome = welcome_of(actor, service)
-    if welcome is Welcome.SENT:
-        return f"Your sign-in data were sent by mail, {words.clock(service.welcomed_at)}. Ask us if they do not arrive."
-    if welcome is Welcome.COMING:
-        return "The mail with your sign-in data is on its way."
+    if welcome is Welcome.NONE:
+        return "Its addresses and its username stand below."
     if welcome is Welcome.NOT_SENT:
-        return "Its addresses and its username stand below. Ask our staff for the rest of your sign-in data."
-    return "Its addresses and its username stand below."
+        return "Its addresses and its username stand below. Ask us for the rest of your sign-in data."
+    if service.welcomed_at is None:
+        return "The mail with your sign-in data follows as soon as the server has been read."
+    written = words.clock(service.welcomed_at)
+    return f"The mail with your sign-in data was written, {written}. Ask us if it does not arrive."
 
 
 def what_happens_next(product: Any) -> tuple[str, ...]:
