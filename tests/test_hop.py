@@ -83,7 +83,7 @@ class Hop:
 def hop(db, settings, monkeypatch, request):
     settings.ALLOWED_HOSTS = ["*"]
     # Nobody waits here for a machine to go down.
-    monkeypatch.setattr("doublehop.services.work.EARLIEST_ON", timedelta(0))
+    monkeypatch.setattr("doublehop.services.work.steps.EARLIEST_ON", timedelta(0))
     return Hop(request.param)
 
 

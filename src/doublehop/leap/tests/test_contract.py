@@ -23,7 +23,7 @@ pytestmark = pytest.mark.django_db
 def _no_waiting(monkeypatch):
     from datetime import timedelta  # noqa: PLC0415
 
-    monkeypatch.setattr("doublehop.services.work.EARLIEST_ON", timedelta(0))
+    monkeypatch.setattr("doublehop.services.work.steps.EARLIEST_ON", timedelta(0))
 
 
 def effects(house):

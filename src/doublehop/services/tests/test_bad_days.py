@@ -31,8 +31,8 @@ POWER_ON, POWER_OFF = OperationKind.POWER_ON, OperationKind.POWER_OFF
 
 @pytest.fixture(autouse=True)
 def _no_waiting(monkeypatch):
-    monkeypatch.setattr("doublehop.services.work.EARLIEST_ON", timedelta(0))
-    monkeypatch.setattr("doublehop.services.work.SEND_AGAIN_AFTER", timedelta(0))
+    monkeypatch.setattr("doublehop.services.work.steps.EARLIEST_ON", timedelta(0))
+    monkeypatch.setattr("doublehop.services.work.steps.SEND_AGAIN_AFTER", timedelta(0))
 
 
 def effects(house, external_id="web"):
@@ -147,7 +147,7 @@ class TestNothingIsStuck:
 
     def test_our_own_fault_after_sending_is_unknown(self, house, monkeypatch):
         operation = ask(house.cast.rosa, REBOOT, house.service)
-        monkeypatch.setattr("doublehop.services.work._finish", lambda operation: 1 / 0)
+        monkeypatch.setattr("doublehop.services.work.loop.finish", lambda operation: 1 / 0)
         run_jobs()
         expire(operation)
         Job.objects.update(run_at=timezone.now())

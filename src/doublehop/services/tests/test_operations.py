@@ -32,7 +32,7 @@ def fresh(operation):
 @pytest.fixture
 def no_waiting(monkeypatch):
     """Right after a reset only a later reading counts; tests need not wait for it."""
-    monkeypatch.setattr("doublehop.services.work.EARLIEST_ON", timedelta(0))
+    monkeypatch.setattr("doublehop.services.work.steps.EARLIEST_ON", timedelta(0))
 
 
 @pytest.mark.usefixtures("no_waiting")
@@ -55,7 +55,7 @@ class TestReboot:
         assert results == ["asked", "done"]
 
     def test_a_machine_seen_away_and_back_has_rebooted(self, house, monkeypatch):
-        monkeypatch.setattr("doublehop.services.work.EARLIEST_ON", timedelta(hours=1))
+        monkeypatch.setattr("doublehop.services.work.steps.EARLIEST_ON", timedelta(hours=1))
         house.stage.place.settle_seconds = 3600
         operation = ask(house.cast.mara, OperationKind.REBOOT, house.service)
         run_jobs()
@@ -198,7 +198,7 @@ class TestSuspend:
         assert house.stage.place.machines["bare"].power is PowerState.ON
 
     def test_a_system_that_does_not_listen_is_cut(self, house, monkeypatch):
-        monkeypatch.setattr("doublehop.services.work.SEND_AGAIN_AFTER", timedelta(0))
+        monkeypatch.setattr("doublehop.services.work.steps.SEND_AGAIN_AFTER", timedelta(0))
         policy = actions.create_suspend_policy(house.cast.rosa, "Power off", ["power"])
         house.product.suspend_policy = policy
         house.product.save()

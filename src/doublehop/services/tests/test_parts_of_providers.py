@@ -23,7 +23,7 @@ K = OperationKind
 @pytest.fixture(autouse=True)
 def _no_waiting(monkeypatch):
     """The machines of the stage restart at once; "on" counts without a pause."""
-    monkeypatch.setattr("doublehop.services.work.EARLIEST_ON", timedelta(0))
+    monkeypatch.setattr("doublehop.services.work.steps.EARLIEST_ON", timedelta(0))
 
 
 def effects(house):

@@ -1,0 +1,98 @@
+"""How an operation ends: done, failed or unknown, with what is remembered of it. Each is one transaction."""
+
+from django.db import transaction
+from django.utils import timezone
+
+from doublehop.driver_kit.contract import PowerState
+from doublehop.fleet.actions import (
+    lift_hold_row,
+    record_effects,
+    store_access,
+    store_port,
+    store_power,
+    store_rdns,
+    store_rescue,
+)
+from doublehop.fleet.door import NotSent
+from doublehop.organisations.actor import SYSTEM
+from doublehop.services.actions.operations import settle_row, write_line
+from doublehop.services.actions.services import follow_holds
+from doublehop.services.lifecycle import OperationKind, OperationState, StepKind, StepState
+from doublehop.services.models import Operation, Step
+
+
+@transaction.atomic
+def finish(operation: Operation) -> None:
+    steps = list(operation.steps.all())
+    _keep_effects(operation)
+    if operation.kind == OperationKind.UNSUSPEND and operation.hold_id is not None:
+        lift_hold_row(operation.hold_id)
+        follow_holds(operation.server_id)
+    operation.restart_seen = any(step.kind == StepKind.AWAIT_ON and step.found for step in steps)
+    settle_row(operation, OperationState.DONE)
+    _store_seen(operation, steps)
+    write_line(SYSTEM, f"operation.{operation.kind}.done", operation, result="done")
+
+
+def _keep_effects(operation: Operation) -> None:
+    """However a suspension ended: what it did, or may have done, is undone by the unsuspend."""
+    if operation.kind == OperationKind.SUSPEND and operation.hold_id is not None:
+        record_effects(operation.hold_id, _effects(list(operation.steps.all())))
+
+
+def _effects(steps: list[Step]) -> list[dict[str, object]]:
+    """What was changed, or sent without being read back. Only what was found otherwise needs undoing."""
+    ways = {
+        StepKind.PORT_OFF: "port",
+        StepKind.UPSTREAM_SUSPEND: "upstream",
+        StepKind.POWER_OFF: "power",
+        StepKind.WITHDRAW_POWER: "power_withdrawn",
+        StepKind.PERMISSION_OFF: "permission",
+    }
+    return [
+        {"way": ways[StepKind(step.kind)], "was": bool(step.found)}
+        for step in steps
+        if step.state == StepState.DONE or step.times_sent
+    ]
+
+
+def _store_seen(operation: Operation, steps: list[Step]) -> None:
+    """What a read-back saw is the newest reading there is: pages show it at once."""
+    powers = {StepKind.POWER_ON: PowerState.ON, StepKind.POWER_OFF: PowerState.OFF}
+    ports = {StepKind.PORT_ON: True, StepKind.PORT_OFF: False}
+    rescues = {StepKind.RESCUE_START: True, StepKind.RESCUE_STOP: False}
+    permissions = {StepKind.PERMISSION_ON: True, StepKind.PERMISSION_OFF: False}
+    for step in steps:
+        kind = StepKind(step.kind)
+        if kind in rescues:
+            store_rescue(operation.server_id, rescues[kind])
+        if step.found is None:
+            continue
+        if kind in powers:
+            store_power(operation.server_id, powers[kind])
+        elif kind in ports:
+            store_port(operation.server_id, ports[kind])
+        elif kind in permissions:
+            store_access(operation.server_id, permissions[kind])
+        elif kind is StepKind.SET_RDNS:
+            store_rdns(operation.server_id, {operation.parameters["address"]: operation.parameters["name"]})
+
+
+@transaction.atomic
+def fail(operation: Operation, refusal: NotSent) -> None:
+    operation.steps.filter(state__in=(StepState.PENDING, StepState.SENT)).update(
+        state=StepState.FAILED, settled_at=timezone.now(), note=refusal.text[:500]
+    )
+    _keep_effects(operation)
+    settle_row(operation, OperationState.FAILED, code=refusal.code, text=refusal.text)
+    write_line(
+        SYSTEM, f"operation.{operation.kind}.failed", operation, result="failed", sentence=refusal.text
+    )
+
+
+@transaction.atomic
+def park(operation: Operation, code: str, text: str) -> None:
+    operation.steps.filter(state=StepState.SENT).update(state=StepState.UNKNOWN, note=text[:500])
+    _keep_effects(operation)
+    settle_row(operation, OperationState.UNKNOWN, code=code, text=text)
+    write_line(SYSTEM, f"operation.{operation.kind}.unknown", operation, result="unknown", sentence=text)

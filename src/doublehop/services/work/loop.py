@@ -1,0 +1,133 @@
+"""What the worker does with operations. The rows decide; being called decides nothing.
+
+One call moves the running operation of one server as far as it goes without waiting, then rings again. Around every
+sending: guards, identity (in the door), COMMIT "sent", the call, COMMIT the answer. A process that dies between the two
+commits leaves a step that is sent without an answer: an edge step is then UNKNOWN and never sent again, a level step is
+read back.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import structlog
+from django.db import IntegrityError, transaction
+from django.db.models import Case, IntegerField, Value, When
+from django.utils import timezone
+
+from doublehop.fleet.door import NotSent, Unsure
+from doublehop.fleet.models import Server
+from doublehop.fleet.queries import open_holds
+from doublehop.jobs.engine import JobFunction, Periodic
+from doublehop.services.actions.operations import LEVEL_WITHIN, add_steps, ring_worker
+from doublehop.services.guards import HOLD_KINDS
+from doublehop.services.lifecycle import OperationKind, OperationState, StepKind, StepState
+from doublehop.services.models import Operation
+from doublehop.services.work.endings import fail, finish, park
+from doublehop.services.work.sending import Wait
+from doublehop.services.work.steps import advance
+
+log = structlog.get_logger(__name__)
+
+
+def work(payload: Mapping[str, Any]) -> None:
+    """Moves the operations of one server."""
+    server = Server.objects.filter(pk=int(payload["server_id"])).first()
+    if server is None:
+        return
+    operation = running(server) or claim(server)
+    if operation is None:
+        return
+    try:
+        _go_on(operation)
+    except Wait as wait:
+        ring_worker(server, delay_seconds=wait.seconds)
+        return
+    except NotSent as refusal:
+        fail(operation, refusal)
+    except Unsure as unsure:
+        park(operation, unsure.code, unsure.text)
+    except Exception as error:
+        # Our own fault. The doorbell tries again until the deadline; then a person is told, and the server is free.
+        if timezone.now() <= operation.settle_before:
+            raise
+        log.exception("an operation cannot go on", operation=operation.reference)
+        _give_up(operation, f"Our own code failed: {type(error).__name__}.")
+    ring_worker(server)
+
+
+def _go_on(operation: Operation) -> None:
+    for step in operation.steps.all():
+        if step.state in {StepState.PENDING, StepState.SENT}:
+            advance(operation, step)
+    finish(operation)
+
+
+def sweep(payload: Mapping[str, Any]) -> None:
+    """Finds what a crash left behind: open operations that nobody rings for. What waits its time is let wait."""
+    open_servers = Operation.objects.filter(state__in=("queued", "running")).values("server_id")
+    for server in Server.objects.filter(pk__in=open_servers):
+        ring_worker(server, hurry=False)
+
+
+def _give_up(operation: Operation, text: str) -> None:
+    if operation.steps.filter(sent_at__isnull=False).exists():
+        park(operation, "our_fault", text)
+    else:
+        fail(operation, NotSent("our_fault", text))
+
+
+def running(server: Server) -> Operation | None:
+    rows = Operation.objects.select_related("server__upstream", "service")
+    return rows.filter(server=server, state=OperationState.RUNNING).first()
+
+
+@transaction.atomic
+def claim(server: Server) -> Operation | None:
+    """The next waiting operation: suspend and unsuspend first, then in the order in which they were asked."""
+    overtakes = When(kind__in=HOLD_KINDS, then=Value(0))
+    operation = (
+        Operation.objects.select_for_update(of=("self",))
+        .select_related("server__upstream", "service")
+        .filter(server=server, state=OperationState.QUEUED)
+        .order_by(Case(overtakes, default=Value(1), output_field=IntegerField()), "id")
+        .first()
+    )
+    if operation is None:
+        return None
+    operation.state, operation.claimed_at = OperationState.RUNNING, timezone.now()
+    if operation.kind in HOLD_KINDS:
+        # It may have waited long, behind its opposite or for a worker: its own time begins now.
+        operation.send_before = operation.settle_before = operation.claimed_at + LEVEL_WITHIN
+    try:
+        with transaction.atomic():
+            operation.save(update_fields=["state", "claimed_at", "send_before", "settle_before"])
+    except IntegrityError:
+        return None  # another worker was quicker: one running operation per server is an index, not a hope
+    if operation.kind == OperationKind.UNSUSPEND:
+        _plan_unsuspend(operation)
+    return operation
+
+
+def _plan_unsuspend(operation: Operation) -> None:
+    """Exactly what the suspension did is undone, the last first; nothing while somebody else holds the server too."""
+    holds = list(open_holds([operation.server_id]))
+    own = next((hold for hold in holds if hold.organisation_id == operation.organisation_id), None)
+    if own is None:
+        return
+    operation.hold_id = own.pk
+    operation.save(update_fields=["hold_id"])
+    if len(holds) > 1:
+        return
+    undo = {
+        "port": StepKind.PORT_ON,
+        "upstream": StepKind.UPSTREAM_UNSUSPEND,
+        "power": StepKind.POWER_ON,
+        "power_withdrawn": StepKind.RESTORE_POWER,
+        "permission": StepKind.PERMISSION_ON,
+    }
+    kinds = [undo[str(effect["way"])] for effect in reversed(own.effects) if effect["was"]]
+    add_steps(operation, list(dict.fromkeys(kinds)))
+
+
+JOBS: dict[str, JobFunction] = {"services.work": work, "services.sweep": sweep}
+PERIODIC = (Periodic("services.sweep", 15),)

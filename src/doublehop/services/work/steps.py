@@ -1,0 +1,233 @@
+"""One step after the other: sent once, made so and read back, or only read. Each ends done, or raises what to do next."""
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.utils import timezone
+
+from doublehop.driver_kit import errors
+from doublehop.driver_kit.contract import PowerState, Ticket, TicketState
+from doublehop.fleet import door
+from doublehop.fleet.actions import store_addresses, store_power
+from doublehop.fleet.door import Command, NotSent, Unsure
+from doublehop.organisations.vault import VaultClosed
+from doublehop.services.guards import POWER_KINDS
+from doublehop.services.lifecycle import Nature, OperationKind, StepKind, StepState
+from doublehop.services.models import Operation, Step
+from doublehop.services.work.sending import LOOK_AGAIN_SECONDS, Wait, back_off, is_held_by_others, send
+
+SEND_AGAIN_AFTER = timedelta(seconds=20)
+"""A level step that reads back unequal is sent again after so long: controllers take their time."""
+ASKED_BEFORE_CUT = 3
+LONGEST_LOOK_SECONDS = 10.0
+NOT_SEEN = "The reset was accepted, but the machine has not been seen on since."
+EARLIEST_ON = timedelta(seconds=45)
+"""A machine that was seen away and is on again has restarted. One that only ever read on may not have gone yet:
+controllers take their time (seen on the emulator: up to 11 s), so "on" alone counts for something only after this."""
+
+
+def advance(operation: Operation, step: Step) -> None:
+    """Ends with the step done, or raises: Wait, NotSent (certain that it did not happen), Unsure."""
+    kind = StepKind(step.kind)
+    if kind in {StepKind.WITHDRAW_POWER, StepKind.RESTORE_POWER}:
+        # Guards refuse power operations while a hold is open: the hold itself is the withdrawal.
+        _done(step, found=True, note="Kept by this installation itself")
+    elif kind is StepKind.AWAIT_ON:
+        _await_on(operation, step)
+    elif kind is StepKind.READ_ADDRESSES:
+        _read_addresses(operation, step)
+    elif step.nature == Nature.EDGE:
+        _edge(operation, step)
+    else:
+        _level(operation, step)
+
+
+def _edge_command(operation: Operation, step: Step) -> Command:
+    if step.kind == StepKind.RESET:
+        return Command.RESET_GRACEFUL if operation.graceful else Command.RESET_HARD
+    return {StepKind.RESCUE_START: Command.RESCUE_START, StepKind.RESCUE_STOP: Command.RESCUE_STOP}[
+        StepKind(step.kind)
+    ]
+
+
+def _edge(operation: Operation, step: Step) -> None:
+    command = _edge_command(operation, step)
+    if step.state == StepState.PENDING:
+        ticket = send(operation, step, command)
+        step.ticket = ticket.text
+        step.answered_at = timezone.now()
+        step.note = "Accepted by the machine’s controller" if not ticket.text else "Accepted, being followed"
+        step.save()
+    elif step.answered_at is None:
+        raise Unsure("interrupted", "We were interrupted after sending and before the answer.")
+    if step.ticket:
+        _follow(operation, step, command)
+    _done(step, note=step.note)
+
+
+def _follow(operation: Operation, step: Step, command: Command) -> None:
+    try:
+        status = door.follow_up(operation.server_id, command, Ticket(step.ticket))
+    except errors.UpstreamError as error:
+        hopeless = isinstance(error, errors.CredentialsRejected)
+        raise _unread(operation, step, error.code, error.text, hopeless=hopeless) from error
+    if status.state is TicketState.FAILED:
+        raise NotSent("refused", status.detail or "the machine’s controller reports that it failed")
+    if status.state is TicketState.PENDING:
+        if timezone.now() > operation.settle_before:
+            raise Unsure("deadline", f"Accepted, but not confirmed in time. {status.detail}".strip())
+        raise Wait(LOOK_AGAIN_SECONDS)
+
+
+_LEVEL: dict[StepKind, tuple[Command, Callable[[int], Any], object]] = {
+    StepKind.POWER_ON: (Command.POWER_ON, door.read_power, PowerState.ON),
+    StepKind.POWER_OFF: (Command.POWER_OFF_GRACEFUL, door.read_power, PowerState.OFF),
+    StepKind.PORT_OFF: (Command.PORT_OFF, door.read_port, False),
+    StepKind.PORT_ON: (Command.PORT_ON, door.read_port, True),
+    StepKind.UPSTREAM_SUSPEND: (Command.SUSPEND, door.read_suspension, True),
+    StepKind.UPSTREAM_UNSUSPEND: (Command.UNSUSPEND, door.read_suspension, False),
+    StepKind.PERMISSION_OFF: (Command.PERMISSION_OFF, door.read_access, False),
+    StepKind.PERMISSION_ON: (Command.PERMISSION_ON, door.read_access, True),
+}
+"""What is sent, how it is read back, and what it must read."""
+
+
+def _level(operation: Operation, step: Step) -> None:
+    command, read, wanted = _level_of(operation, step)
+    if not step.times_sent and is_held_by_others(operation):
+        _done(step, note="Left as it is: somebody else holds the server too")
+        return
+    if command is Command.POWER_OFF_GRACEFUL and _is_cut(operation, step):
+        command = Command.POWER_OFF_HARD
+    state = _read_back(operation, step, read)
+    if step.found is None:
+        # What stood there before is what an unsuspend goes back to: kept before anything is sent.
+        step.found = state != wanted
+        step.save(update_fields=["found"])
+    if state == wanted:
+        _done(step, note="Read back: so" if step.times_sent else "It was so already")
+        return
+    now = timezone.now()
+    if now > _repeated_until(operation, step):
+        raise NotSent("deadline", f"Sent {step.times_sent} times, and it still reads {state}.")
+    if step.sent_at is not None and now < step.sent_at + SEND_AGAIN_AFTER:
+        raise Wait(LOOK_AGAIN_SECONDS)
+    try:
+        send(operation, step, command)
+    except Unsure as unsure:
+        # A level step may be repeated: what counts is what is read back.
+        step.note = unsure.text[:500]
+        step.save(update_fields=["note"])
+    raise Wait(LOOK_AGAIN_SECONDS)
+
+
+def _level_of(operation: Operation, step: Step) -> tuple[Command, Callable[[int], Any], object]:
+    if step.kind != StepKind.SET_RDNS:
+        return _LEVEL[StepKind(step.kind)]
+    address = str(operation.parameters["address"])
+
+    def read_name(server_id: int) -> str | None:
+        names = door.read_rdns(server_id)
+        return None if names is None else names.get(address, "")
+
+    return Command.SET_RDNS, read_name, operation.parameters["name"]
+
+
+def _repeated_until(operation: Operation, step: Step) -> datetime:
+    """A power button is not pressed again long after somebody asked for it; a suspension is insisted on."""
+    is_power = operation.kind in POWER_KINDS and step.times_sent
+    return operation.send_before if is_power else operation.settle_before
+
+
+def _is_cut(operation: Operation, step: Step) -> bool:
+    """A suspension must not depend on whether the system inside listens: asked in vain some times, the power is cut."""
+    asked_in_vain = operation.kind == OperationKind.SUSPEND and step.times_sent >= ASKED_BEFORE_CUT
+    return asked_in_vain or not operation.graceful
+
+
+def _read_back(operation: Operation, step: Step, read: Callable[[int], Any]) -> Any:
+    try:
+        state = read(operation.server_id)
+    except errors.UpstreamError as error:
+        hopeless = isinstance(error, errors.CredentialsRejected | errors.NotFound)
+        raise _unread(operation, step, error.code, error.text, hopeless=hopeless) from error
+    except VaultClosed as error:
+        raise _unread(operation, step, "settings", str(error), hopeless=True) from error
+    if state is None:
+        raise NotSent("not_offered", "this machine does not offer that")
+    if state is PowerState.UNKNOWN:
+        raise _unread(operation, step, "unread", "the machine does not say whether its power is on")
+    return state
+
+
+def _unread(operation: Operation, step: Step, code: str, text: str, *, hopeless: bool = False) -> Exception:
+    """What to do without an answer: look again later, or, when that is ``hopeless`` or too late, tell a person."""
+    step.note = text[:500]
+    step.save(update_fields=["note"])
+    if not hopeless and timezone.now() <= operation.settle_before:
+        return Wait(back_off(operation))
+    if step.times_sent:
+        return Unsure(code, f"Sent, and it cannot be read back: {text}")
+    return NotSent(code, text)
+
+
+def _await_on(operation: Operation, step: Step) -> None:
+    if step.sent_at is None:
+        step.state, step.sent_at = StepState.SENT, timezone.now()
+        step.save(update_fields=["state", "sent_at"])
+    late = timezone.now() > operation.settle_before
+    try:
+        state = door.read_power(operation.server_id)
+    except errors.UpstreamError as error:
+        step.note = error.text[:500]
+        step.save(update_fields=["note"])
+        if late or isinstance(error, errors.CredentialsRejected):
+            raise Unsure("not_back", f"{NOT_SEEN} {error.text}") from error
+        raise Wait(min(back_off(operation), LONGEST_LOOK_SECONDS)) from error
+    if state in {PowerState.OFF, PowerState.RESTARTING} and not step.found:
+        step.found = True
+        step.save(update_fields=["found"])
+    late_enough = timezone.now() > step.sent_at + EARLIEST_ON
+    if state is PowerState.ON and (step.found or late_enough):
+        store_power(operation.server_id, state)
+        _done(step, note="Seen away, then on again" if step.found else "Power reads on; it was not seen away")
+        return
+    if state is PowerState.UNKNOWN and _never_says(operation, step) and late_enough:
+        operation.not_confirmable = True
+        _done(step, note="Sent, and not confirmable: the provider does not say whether the machine is on")
+        return
+    if late:
+        raise Unsure("not_back", NOT_SEEN)
+    raise Wait(LOOK_AGAIN_SECONDS)
+
+
+def _never_says(operation: Operation, step: Step) -> bool:
+    """Neither before this nor since has the machine's power been read: its upstream reboots and says no more."""
+    return not step.found and operation.server.power_state in {"", PowerState.UNKNOWN}
+
+
+def _read_addresses(operation: Operation, step: Step) -> None:
+    server = operation.server
+    try:
+        with door.reading(server.upstream_id, only=server.external_id) as upstream:
+            part = upstream.server(server.external_id).addresses
+            if part is None:
+                raise NotSent("not_offered", "this machine does not offer that")
+            found = part.list()
+    except errors.UpstreamError as error:
+        if isinstance(error, errors.Unreachable | errors.Busy) and timezone.now() < operation.settle_before:
+            step.note = error.text[:500]
+            step.save(update_fields=["note"])
+            raise Wait(back_off(operation)) from error
+        raise NotSent(error.code, error.text) from error
+    store_addresses(server.pk, found)
+    _done(step, note=f"{len(found)} addresses")
+
+
+def _done(step: Step, *, note: str = "", found: bool | None = None) -> None:
+    step.state, step.settled_at = StepState.DONE, timezone.now()
+    step.note = note[:500]
+    if found is not None:
+        step.found = found
+    step.save()
