@@ -100,9 +100,15 @@ def _brand_organisation(request: HttpRequest) -> int | None:
     return brand.organisation_id
 
 
+def _storable(text: str) -> str:
+    """PostgreSQL takes no NUL, not even in a question (DataError). Nobody's name holds what stands for it."""
+    return text.replace("\0", "\N{REPLACEMENT CHARACTER}")
+
+
 def _account(request: HttpRequest, user: str) -> LeapAccount | None:
     """Under a brand's own name only those whom that organisation serves: its resellers."""
     rows = LeapAccount.objects.select_related("organisation")
+    user = _storable(user)
     name = {"client_id": user} if user.isascii() and user.isdigit() else {"username": user}
     account = rows.filter(**name).first() if len(user) <= 60 else None
     if account is not None and _brand_organisation(request) not in (None, account.organisation.parent_id):
@@ -146,7 +152,7 @@ def _tell_of_closed_door(
 def _tandem(request: HttpRequest, email: str, password: str) -> Actor:
     attempts = _attempts(request, email)
     rows = TandemUser.objects.select_related("user", "organisation").filter(
-        user__email=email, user__is_active=True, ended_at__isnull=True
+        user__email=_storable(email), user__is_active=True, ended_at__isnull=True
     )
     host = _brand_organisation(request)
     if host is not None:

@@ -3,6 +3,7 @@
 import json
 import logging
 import threading
+from datetime import timedelta
 
 import pytest
 from django.db import connection
@@ -199,7 +200,8 @@ def test_gate_names_both_addresses():
 
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.skipif("connection.vendor == 'sqlite'", reason="one writer at a time")
-def test_many_reboots_of_one_moment_are_one(house):
+def test_many_reboots_of_one_moment_are_one(house, monkeypatch):
+    monkeypatch.setattr("doublehop.services.work.steps.EARLIEST_ON", timedelta(0))
     answers = []
 
     def press():
