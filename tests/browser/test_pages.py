@@ -114,7 +114,7 @@ def test_every_page_can_be_read(visit, part, width, dark):
         if whose != part:
             continue
         visitor.go(path)
-        visitor.page.wait_for_load_state("networkidle")
+        visitor.page.wait_for_function("!document.querySelector('.htmx-request')")
         if name.endswith(("client-server", "bandwidth")):
             visitor.page.locator("canvas").first.wait_for()
         problems += [f"{name}: {problem}" for problem in looked_at(visitor.page)]
