@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from datetime import datetime
 from enum import StrEnum
 from types import MappingProxyType
-from typing import Any
+from typing import Any, TypeVar
 
 import structlog
 
@@ -33,6 +33,7 @@ from doublehop.fleet.models import Upstream as UpstreamRow
 from doublehop.organisations import vault
 
 log = structlog.get_logger(__name__)
+_T = TypeVar("_T")
 
 
 class NotSent(Exception):
@@ -164,48 +165,37 @@ def follow_up(server_id: int, command: Command, ticket: Ticket) -> TicketStatus:
 
 
 def read_power(server_id: int) -> PowerState | None:
-    """What the machine says now; None when it does not say. Raises driver errors."""
-    row = Server.objects.get(pk=server_id)
-    with reading(row.upstream_id, only=row.external_id) as upstream:
-        power = upstream.server(row.external_id).power
-        return power.state() if power is not None else None
+    """What the machine says now; None when it does not say. Raises driver errors, as every reading below."""
+    return _read(server_id, "power", lambda power: power.state())
 
 
 def read_port(server_id: int) -> bool | None:
-    row = Server.objects.get(pk=server_id)
-    with reading(row.upstream_id, only=row.external_id) as upstream:
-        port = upstream.server(row.external_id).port
-        return port.is_enabled() if port is not None else None
+    return _read(server_id, "port", lambda port: port.is_enabled())
 
 
 def read_suspension(server_id: int) -> bool | None:
-    row = Server.objects.get(pk=server_id)
-    with reading(row.upstream_id, only=row.external_id) as upstream:
-        suspension = upstream.server(row.external_id).suspension
-        return suspension.is_suspended() if suspension is not None else None
+    return _read(server_id, "suspension", lambda suspension: suspension.is_suspended())
 
 
 def read_access(server_id: int) -> bool | None:
     """Whether the login that works for us may use the machine."""
-    row = Server.objects.get(pk=server_id)
-    with reading(row.upstream_id, only=row.external_id) as upstream:
-        access = upstream.server(row.external_id).access
-        return access.is_permitted() if access is not None else None
+    return _read(server_id, "access", lambda access: access.is_permitted())
 
 
 def read_rescue(server_id: int) -> bool | None:
-    row = Server.objects.get(pk=server_id)
-    with reading(row.upstream_id, only=row.external_id) as upstream:
-        rescue = upstream.server(row.external_id).rescue
-        return rescue.is_active() if rescue is not None else None
+    return _read(server_id, "rescue", lambda rescue: rescue.is_active())
 
 
 def read_rdns(server_id: int) -> Mapping[str, str] | None:
     """Names by address."""
+    return _read(server_id, "rdns", lambda rdns: rdns.read())
+
+
+def _read(server_id: int, part: str, question: Callable[[Any], _T]) -> _T | None:
     row = Server.objects.get(pk=server_id)
     with reading(row.upstream_id, only=row.external_id) as upstream:
-        rdns = upstream.server(row.external_id).rdns
-        return rdns.read() if rdns is not None else None
+        found = getattr(upstream.server(row.external_id), part)
+        return question(found) if found is not None else None
 
 
 def has_machine_logins(row: UpstreamRow) -> bool:
