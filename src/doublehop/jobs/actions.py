@@ -1,5 +1,7 @@
-"""Ringing the doorbell. The caller's transaction decides whether it rang."""
+"""Ringing the doorbell, and the worker's sign of life. The caller's transaction decides whether it rang."""
 
+import os
+import socket
 from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
@@ -7,7 +9,11 @@ from typing import Any
 from django.db import transaction
 from django.utils import timezone
 
-from doublehop.jobs.models import Job
+from doublehop.jobs.doorbell import doorbell
+from doublehop.jobs.models import Beat
+
+FORGET_BEATS_AFTER = timedelta(hours=1)
+"""Of workers that are gone. While somebody works, nobody asks for them; when nobody does, the last one stays."""
 
 
 @transaction.atomic
@@ -25,24 +31,23 @@ def ring(
 
     Ringing a waiting key again only brings it forward; ringing a running one makes it run once more afterwards.
     Jobs of one ``lane`` share a small number of threads, so one slow upstream never holds up another.
+    A negative delay of an urgent one: as if it had been due for so long, so it comes before others that are as urgent.
     ``hurry`` False leaves a job that is there already as it is: for whoever only looks after what was forgotten.
     """
-    run_at = timezone.now() + timedelta(seconds=delay_seconds)
-    # Locked: a job that ends at this very moment would take the ring with it.
-    job, new = Job.objects.select_for_update().get_or_create(
+    doorbell().ring(
+        name,
         key=key,
-        defaults={
-            "name": name,
-            "payload": dict(payload or {}),
-            "lane": lane,
-            "run_at": run_at,
-            "urgent": urgent,
-        },
+        payload=dict(payload or {}),
+        lane=lane,
+        delay_seconds=delay_seconds,
+        urgent=urgent,
+        hurry=hurry,
     )
-    if new or not hurry:
-        return
-    if job.claimed_at is None or job.rung_again:
-        run_at = min(run_at, job.run_at)
-    Job.objects.filter(pk=job.pk).update(
-        run_at=run_at, rung_again=job.claimed_at is not None, urgent=urgent or job.urgent
-    )
+
+
+def beat() -> None:
+    """This process works. Each has a row of its own, by host and process id."""
+    now = timezone.now()
+    worker = f"{socket.gethostname()[:60]}:{os.getpid()}"
+    Beat.objects.update_or_create(worker=worker, defaults={"at": now})
+    Beat.objects.filter(at__lt=now - FORGET_BEATS_AFTER).exclude(worker=worker).delete()

@@ -1,10 +1,12 @@
-"""How the worker does, for pages and for `doublehop check`."""
+"""How the workers do, for pages and for `doublehop check`."""
 
+from collections.abc import Collection
 from datetime import datetime, timedelta
 
 from django.utils import timezone
 
-from doublehop.jobs.models import Beat, Job
+from doublehop.jobs.doorbell import doorbell
+from doublehop.jobs.models import Beat
 
 SILENT_AFTER = timedelta(seconds=30)
 
@@ -16,9 +18,22 @@ def worker_seen_at() -> datetime | None:
 
 
 def worker_is_silent() -> bool:
+    """No worker gives signs of life; one of several is enough."""
     seen = worker_seen_at()
     return seen is None or timezone.now() - seen > SILENT_AFTER
 
 
+def workers() -> list[str]:
+    """Those that give signs of life, as ``host:process id``. One that has just ended is among them for a while."""
+    fresh = Beat.objects.filter(at__gte=timezone.now() - SILENT_AFTER)
+    return list(fresh.order_by("worker").values_list("worker", flat=True))
+
+
+def rung(keys: Collection[str]) -> set[str]:
+    """Those of ``keys`` whose job waits or runs. For whoever looks after what was forgotten among very many."""
+    return doorbell().rung(keys)
+
+
 def waiting_jobs() -> int:
-    return Job.objects.filter(claimed_at__isnull=True, run_at__lte=timezone.now()).count()
+    """How many are due and wait for a free place."""
+    return doorbell().waiting_jobs()

@@ -1,5 +1,6 @@
 """Reading the journal. It knows nobody: callers say which organisation or client reads."""
 
+from datetime import datetime
 from typing import TypeVar
 
 from django.db.models import Exists, Model, OuterRef, Q, QuerySet
@@ -50,13 +51,24 @@ def entries_for_client(client_id: int, *, before_id: int | None = None, limit: i
     return _page(Entry.objects.filter(client_id=client_id), "pk", before_id, None, limit)
 
 
-def target_under_key(organisation_id: int, key: str, **where: int | str) -> int | None:
-    """What a request under this key has made, for tables that keep no key of their own. Written as ``details.key``.
+def lines_after(
+    entry_id: int, *, organisation_id: int | None = None, client_id: int | None = None
+) -> QuerySet[Entry]:
+    """Lines with a greater id: those that staff of the organisation may read, or those about the client."""
+    rows = Entry.objects.filter(pk__gt=entry_id)
+    if client_id is not None:
+        return rows.filter(client_id=client_id)
+    theirs = Audience.objects.filter(organisation_id=organisation_id or 0, entry_id=OuterRef("pk"))
+    return rows.filter(Exists(theirs))
 
-    ``where`` narrows it to few lines by an index: ``client_id``, ``service_id`` or a rare ``target_kind``.
-    """
-    rows = Entry.objects.filter(organisation_id=organisation_id, details__key=key, **where).order_by("-pk")
-    return rows.values_list("target_id", flat=True).first()
+
+def newest_id() -> int:
+    return Entry.objects.order_by("-pk").values_list("pk", flat=True).first() or 0
+
+
+def newest_id_before(moment: datetime) -> int:
+    """The id of the newest line that was written before ``moment``."""
+    return Entry.objects.filter(at__lt=moment).order_by("-at").values_list("pk", flat=True).first() or 0
 
 
 def _page(
