@@ -131,6 +131,25 @@ def note_failure(mail: Mail, text: str) -> None:
     mail.save(update_fields=["failure_text"])
 
 
+def ring_for_waiting() -> int:
+    """Everything that waits is tried now. Answers with how many."""
+    waiting = list(Mail.objects.filter(state=Mail.State.WAITING).order_by("pk"))
+    for mail in waiting:
+        ring_for(mail)
+    return len(waiting)
+
+
+@transaction.atomic
+def drop_waiting(*, written_before: datetime, text: str) -> int:
+    """What was written before a moment is not sent any more. Answers with how many."""
+    waiting = list(
+        Mail.objects.filter(state=Mail.State.WAITING, created_at__lt=written_before).order_by("pk")
+    )
+    for mail in waiting:
+        settle(mail, Mail.State.FAILED, text=text)
+    return len(waiting)
+
+
 def reseal_mails() -> int:
     """Key rotation, for what still waits."""
     waiting = Mail.objects.exclude(sealed_secrets="").values_list("pk", "sealed_secrets")

@@ -15,9 +15,10 @@ from django.core.mail import EmailMessage, get_connection
 from django.utils import timezone
 
 from doublehop.jobs.engine import JobFunction, Periodic
-from doublehop.notices import actions
+from doublehop.notices import actions, copies, deliveries
 from doublehop.notices.models import Mail
 from doublehop.organisations import vault
+from doublehop.organisations.installation import in_quarantine
 from doublehop.organisations.queries import brand_of_organisation
 
 log = structlog.get_logger(__name__)
@@ -30,6 +31,8 @@ MOST_AT_ONCE = 200
 
 def send(payload: Mapping[str, Any]) -> None:
     """One mail: sent, kept because there is no mail server, tried again later, or failed."""
+    if in_quarantine():
+        return  # the sweep rings for it until a person has confirmed the restored copy
     mail = Mail.objects.filter(pk=int(payload["mail_id"]), state=Mail.State.WAITING).first()
     if mail is None:
         return
@@ -109,5 +112,10 @@ def sweep(payload: Mapping[str, Any]) -> None:
         actions.ring_for(mail, hurry=False)
 
 
-JOBS: dict[str, JobFunction] = {"notices.send": send, "notices.sweep": sweep}
-PERIODIC = (Periodic("notices.sweep", LOOK_AFTER_SECONDS),)
+JOBS: dict[str, JobFunction] = {
+    "notices.send": send,
+    "notices.sweep": sweep,
+    **copies.JOBS,
+    **deliveries.JOBS,
+}
+PERIODIC = (Periodic("notices.sweep", LOOK_AFTER_SECONDS), *deliveries.PERIODIC)
