@@ -19,12 +19,14 @@ class ActorKind(StrEnum):
     """A Tandem user: permission on named servers of one organisation, and nothing else."""
     LEAP = "leap"
     """The machine identity of an organisation: its own programs, through the LEAP and Dropzone APIs."""
+    PROGRAM = "program"
+    """A program of an organisation or its billing system, through the REST API, within the scopes of its token."""
     HOUSE = "house"
     """An organisation acting by itself: a rule that its staff set up, such as filling an order from a pool."""
     SYSTEM = "system"
 
 
-FOR_THE_ORGANISATION = frozenset({ActorKind.STAFF, ActorKind.LEAP, ActorKind.HOUSE})
+FOR_THE_ORGANISATION = frozenset({ActorKind.STAFF, ActorKind.LEAP, ActorKind.PROGRAM, ActorKind.HOUSE})
 
 
 class Duty(StrEnum):
@@ -49,6 +51,27 @@ ROLE_DUTIES: dict[Role, frozenset[Duty]] = {
 }
 
 
+class Scope(StrEnum):
+    """What an API token may be used for. What no scope names is refused."""
+
+    READ = "read"
+    """Everything that its holder may see."""
+    OPERATE = "operate"
+    """Power, reverse DNS, null routes, attach and detach."""
+    BILLING = "billing"
+    """Suspend, unsuspend, terminate."""
+    WEBHOOKS = "webhooks"
+    """Webhooks of its holder: their addresses, events, secrets and deliveries."""
+
+
+SCOPE_DUTIES: dict[Scope, frozenset[Duty]] = {
+    Scope.READ: frozenset(),
+    Scope.OPERATE: frozenset({Duty.OPERATE}),
+    Scope.BILLING: frozenset({Duty.SELL}),
+    Scope.WEBHOOKS: frozenset(),
+}
+
+
 @dataclass(frozen=True)
 class Actor:
     """A person or the system itself, acting for one organisation, or for one client of it."""
@@ -62,6 +85,12 @@ class Actor:
     role: Role | None = None
     client_id: int | None = None
     tandem_user_id: int | None = None
+    token_id: int | None = None
+    """Of the API token that it came with, for an organisation (PROGRAM) or for a client (CLIENT)."""
+    scopes: frozenset[Scope] = frozenset()
+    """Of that token."""
+    billing_system: str = ""
+    """The billing system that the token is of; empty: none."""
 
     @property
     def is_staff(self) -> bool:
@@ -88,6 +117,8 @@ class Actor:
     def has(self, duty: Duty) -> bool:
         if self.is_system:
             return True
+        if self.token_id is not None:
+            return self.kind is ActorKind.PROGRAM and any(duty in SCOPE_DUTIES[one] for one in self.scopes)
         return self.role is not None and duty in ROLE_DUTIES[self.role]
 
 

@@ -1,19 +1,25 @@
 """Who exists, as far as the actor may know."""
 
-from django.db.models import QuerySet
+from django.conf import settings
+from django.db.models import Q, QuerySet
+from django.utils import timezone
 
-from doublehop.organisations.actor import ROLE_DUTIES, Actor, ActorKind, Duty, Role
+from doublehop.organisations.actor import ROLE_DUTIES, Actor, ActorKind, Duty, Role, Scope
 from doublehop.organisations.hosts import NOBODY, BrandView, brand_for_host, view_of
 from doublehop.organisations.models import (
+    AnsweredKey,
+    ApiToken,
     Brand,
     Client,
     ClientPerson,
     LeapAccount,
     Organisation,
+    OtherInstallation,
     Staff,
     TandemUser,
     User,
 )
+from doublehop.organisations.once import caller_of
 from doublehop.organisations.refusals import NotHere
 
 __all__ = ["brand_for_host"]
@@ -66,6 +72,56 @@ def actor_of_user_id(user_id: int) -> Actor | None:
     return actor_for_user(user) if user is not None else None
 
 
+def token_actor(row: ApiToken) -> Actor | None:
+    """As whom a program acts with this token now; None when it was revoked or has expired."""
+    if row.revoked_at is not None or (row.expires_at is not None and row.expires_at <= timezone.now()):
+        return None
+    return Actor(
+        kind=ActorKind.CLIENT if row.client_id is not None else ActorKind.PROGRAM,
+        label=f"API token {row.name}",
+        organisation_id=row.organisation_id,
+        organisation_label=row.organisation.name,
+        client_id=row.client_id,
+        token_id=row.pk,
+        scopes=frozenset(Scope(one) for one in row.scopes),
+        billing_system=row.billing_system,
+    )
+
+
+def actor_of_token_id(token_id: int) -> Actor | None:
+    row = ApiToken.objects.select_related("organisation").filter(pk=token_id).first()
+    return token_actor(row) if row is not None else None
+
+
+def token_of(actor: Actor) -> ApiToken | None:
+    """The token that the actor came with."""
+    return ApiToken.objects.filter(pk=actor.token_id).first() if actor.token_id is not None else None
+
+
+def tokens_visible_to(actor: Actor) -> QuerySet[ApiToken]:
+    """Those of the staff's own organisation, its clients' among them. A client's person: those of this client. Newest first."""
+    rows = ApiToken.objects.select_related("client", "organisation").order_by("-pk")
+    if actor.is_client:
+        return rows.filter(client_id=actor.client_id or 0) if actor.user_id is not None else rows.none()
+    return rows.filter(organisation_id=actor.organisation_id) if actor.is_staff else rows.none()
+
+
+def token(actor: Actor, token_id: int) -> ApiToken:
+    row = tokens_visible_to(actor).filter(pk=token_id).first()
+    if row is None:
+        raise NotHere
+    return row
+
+
+def other_installations(actor: Actor, *, token_id: int | None = None) -> QuerySet[OtherInstallation]:
+    """Copies of billing systems that called with a token of the staff's organisation that is in use. Oldest first."""
+    rows = OtherInstallation.objects.select_related("token").order_by("pk")
+    if not actor.is_staff:
+        return rows.none()
+    rows = rows.filter(token__organisation_id=actor.organisation_id, token__revoked_at=None)
+    return rows if token_id is None else rows.filter(token_id=token_id)
+
+
 def organisation_of(actor: Actor) -> Organisation:
     row = Organisation.objects.filter(pk=actor.organisation_id).first()
     if row is None:
@@ -110,6 +166,27 @@ def client(actor: Actor, client_id: int) -> Client:
     if row is None:
         raise NotHere
     return row
+
+
+def client_of_reference(actor: Actor, reference: str) -> Client | None:
+    """The client that the actor's billing system knows by its own id; without a billing system, that nobody's knows by it."""
+    known = {"billing_reference": reference, "billed_by": actor.billing_system}
+    return clients_visible_to(actor).filter(**known).first() if reference else None
+
+
+def clients_like(actor: Actor, words: str) -> Q:
+    """By number, name or e-mail address; for staff by what a billing system calls them, too."""
+    matches = Q(name__istartswith=words) | Q(email__istartswith=words)
+    number = words.upper().removeprefix("C-")
+    if number.isascii() and number.isdigit():
+        matches |= Q(number=int(number[:9]))
+    return matches | Q(billing_reference=words) if actor.is_staff else matches
+
+
+def answered_key(actor: Actor, key: str) -> AnsweredKey | None:
+    """What the actor itself did under a key, other than what keeps it in a row of its own."""
+    rows = AnsweredKey.objects.filter(caller=caller_of(actor), key=key)
+    return rows.exclude(body_digest="").first()
 
 
 def people_of(actor: Actor, client_id: int) -> QuerySet[ClientPerson]:
@@ -174,6 +251,16 @@ def address_of_client(client_id: int) -> str:
     row = Client.objects.get(pk=client_id)
     people = ClientPerson.objects.filter(client=row, user__is_active=True).order_by("pk")
     return row.email or people.values_list("user__email", flat=True).first() or ""
+
+
+def panel_address(organisation_id: int) -> str:
+    """Where an organisation's clients go, under its brand's own name where it has one: they do not learn of the installation's."""
+    scheme, _, rest = settings.DOUBLEHOP_BASE_URL.partition("://")
+    host = Brand.objects.filter(organisation_id=organisation_id).values_list("host", flat=True).first()
+    if not host:
+        return f"{settings.DOUBLEHOP_BASE_URL}/"
+    port = rest.rpartition(":")[2] if ":" in rest.rpartition("]")[2] else ""
+    return f"{scheme}://{host}{':' + port if port else ''}/"
 
 
 def brand_of(actor: Actor) -> Brand:

@@ -4,6 +4,9 @@ Refusal
 ├── NotHere      404  it does not exist, or is not yours: the same words for both
 ├── NotAllowed   403  yours, but your role or right does not reach it
 ├── WrongState   409  not now: the state of the thing forbids it
+│   ├── KeyReused     an idempotency key that stood for another request
+│   ├── OtherBilling  it belongs to another billing system
+│   └── ReferenceTaken  a billing system's own id stands for another row
 ├── NotOffered   409  this machine has no such part
 └── BadInput     422  a field is wrong; ``field`` names it
 """
@@ -38,6 +41,27 @@ class NotAllowed(Refusal):
 class WrongState(Refusal):
     http_status = 409
     default_code = "wrong_state"
+
+
+class KeyReused(WrongState):
+    default_code = "key_reused"
+
+    def __init__(
+        self,
+        sentence: str = "This key was used for something else. Load the page again, and send it once more.",
+    ) -> None:
+        super().__init__(sentence)
+
+
+class OtherBilling(WrongState):
+    default_code = "other_billing_system"
+
+
+class ReferenceTaken(WrongState):
+    default_code = "reference_taken"
+
+    def __init__(self, sentence: str = "This billing reference stands for another one already.") -> None:
+        super().__init__(sentence)
 
 
 class NotOffered(Refusal):

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any, ClassVar
 
 from allauth.account.adapter import DefaultAccountAdapter
+from allauth.account.utils import perform_login
 from django.contrib.auth import logout
 from django.contrib.auth.backends import BaseBackend
 from django.contrib.auth.hashers import make_password
@@ -17,7 +18,7 @@ from django.utils.http import url_has_allowed_host_and_scheme
 
 from doublehop.journal import actions as journal
 from doublehop.organisations.hosts import BrandView
-from doublehop.organisations.models import User
+from doublehop.organisations.models import SignInLink, User
 from doublehop.organisations.queries import PLACES, actor_for_user, brand_of_organisation
 
 MOST_CANDIDATES = 3
@@ -90,6 +91,14 @@ class Adapter(DefaultAccountAdapter):  # type: ignore[misc]
 
     def add_message(self, *args: Any, **kwargs: Any) -> None:
         """A page that opens says enough."""
+
+
+def sign_in_by_link(request: HttpRequest, row: SignInLink) -> HttpResponse:
+    """After ``use_link`` said yes: the same way in as with a password, so that whatever stands behind it is asked there too."""
+    response: HttpResponse = perform_login(
+        request, row.user, email_verification="none", redirect_url=row.path
+    )
+    return response
 
 
 def _write(

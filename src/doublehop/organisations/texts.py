@@ -15,6 +15,13 @@ def name_of(text: str, longest: int, *, field: str = "name") -> str:
     return name
 
 
+def reference_of(text: str, *, field: str = "billing_reference") -> str:
+    """Another system's own id, kept as it is; empty: none."""
+    if text != text.strip() or len(text) > 80 or (text and not text.isprintable()):
+        raise BadInput("A reference has at most 80 printable signs.", field=field)
+    return text
+
+
 def remark(text: str, *, field: str) -> str:
     """Free text of any length, perhaps empty, perhaps of several lines: no signs that a database or a page chokes on."""
     lines = text.replace("\r\n", "\n").replace("\r", "\n").strip()

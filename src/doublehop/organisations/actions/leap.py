@@ -12,6 +12,8 @@ from doublehop.organisations.actions.sign_ins import require
 from doublehop.organisations.actor import Actor, Duty
 from doublehop.organisations.digests import digest_of
 from doublehop.organisations.models import LeapAccount, Organisation, User
+from doublehop.organisations.once import once
+from doublehop.organisations.queries import organisations_visible_to
 from doublehop.organisations.refusals import BadInput, NotHere, WrongState
 
 _SIGNS = "abcdefghjkmnpqrstuvwxyzABCDEFGHJKMNPQRSTUVWXYZ23456789"
@@ -26,8 +28,16 @@ def _new_secret(which: str) -> Secret:
     return Secret("".join(secrets.choice(_SIGNS) for _ in range(length)))
 
 
+def _account_again(actor: Actor, account_id: int) -> LeapAccount:
+    row = LeapAccount.objects.filter(pk=account_id, organisation__in=organisations_visible_to(actor)).first()
+    if row is None:
+        raise NotHere
+    return row
+
+
+@once("leap_account.open", again=_account_again)
 @transaction.atomic
-def open_leap_account(actor: Actor, organisation_id: int) -> LeapAccount:
+def open_leap_account(actor: Actor, organisation_id: int, *, key: str = "") -> LeapAccount:
     """For an organisation that has one above it: its own staff ask, or whoever made it. One each, ever."""
     if not actor.is_system:
         require(actor, Duty.GOVERN)
@@ -70,8 +80,9 @@ def _save_under_free_names(row: LeapAccount, name: str) -> None:
             return
 
 
+@once("leap_account.rotate")
 @transaction.atomic
-def rotate_leap_secret(actor: Actor, which: str) -> None:
+def rotate_leap_secret(actor: Actor, which: str, *, key: str = "") -> None:
     """A new password, API key or PIN; the old one ends at once."""
     require(actor, Duty.GOVERN)
     if which not in WORDS:

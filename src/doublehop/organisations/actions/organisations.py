@@ -6,15 +6,21 @@ from django.db import IntegrityError, transaction
 from django.db.models import Max
 
 from doublehop.organisations import record, texts
+from doublehop.organisations.actions.billing_systems import refuse_other_billing
 from doublehop.organisations.actions.leap import open_leap_account
 from doublehop.organisations.actions.sign_ins import LONGEST_NAME, change_user, email_of, make_user, require
 from doublehop.organisations.actor import SYSTEM, Actor, Duty, Role
 from doublehop.organisations.contrast import CARD_DARK, CARD_LIGHT, ENOUGH, HEX, contrast, nearest_passing
 from doublehop.organisations.hosts import bare_host, forget_hosts, is_shared_host
 from doublehop.organisations.models import Brand, Client, ClientPerson, Organisation, Staff, User
+from doublehop.organisations.once import once
 from doublehop.organisations.queries import client as client_of
-from doublehop.organisations.queries import organisations_visible_to
-from doublehop.organisations.refusals import BadInput, NotAllowed, NotHere, WrongState
+from doublehop.organisations.queries import (
+    client_of_reference,
+    clients_visible_to,
+    organisations_visible_to,
+)
+from doublehop.organisations.refusals import BadInput, NotAllowed, NotHere, ReferenceTaken, WrongState
 
 FIRST_CLIENT_NUMBER = 1001
 LARGEST_LOGO_BYTES = 100_000
@@ -35,8 +41,16 @@ def create_root(name: str, *, owner_name: str, owner_email: str, owner_password:
     return row
 
 
+def _organisation_again(actor: Actor, organisation_id: int) -> Organisation:
+    row = organisations_visible_to(actor).filter(pk=organisation_id).first()
+    if row is None:
+        raise NotHere
+    return row
+
+
+@once("organisation.create", again=_organisation_again)
 @transaction.atomic
-def create_organisation(actor: Actor, *, name: str) -> Organisation:
+def create_organisation(actor: Actor, *, name: str, key: str = "") -> Organisation:
     """A reseller directly below the actor's organisation, with its LEAP account."""
     require(actor, Duty.GOVERN)
     parent = Organisation.objects.get(pk=actor.organisation_id)
@@ -48,9 +62,18 @@ def create_organisation(actor: Actor, *, name: str) -> Organisation:
     return row
 
 
+def _staff_again(actor: Actor, staff_id: int) -> Staff:
+    rows = Staff.objects.filter(organisation__in=organisations_visible_to(actor)).select_related("user")
+    staff = rows.filter(pk=staff_id).first()
+    if staff is None:
+        raise NotHere
+    return staff
+
+
+@once("staff.create", again=_staff_again)
 @transaction.atomic
 def create_staff(
-    actor: Actor, *, organisation_id: int, name: str, email: str, password: str, role: str
+    actor: Actor, *, organisation_id: int, name: str, email: str, password: str, role: str, key: str = ""
 ) -> Staff:
     """Somebody who works for the actor's organisation; for one below, only its first owner."""
     require(actor, Duty.GOVERN)
@@ -110,15 +133,23 @@ def _refuse_without_owner(staff: Staff) -> None:
         raise WrongState("An organisation needs an owner. Make another one first.")
 
 
+@once("client.create", again=client_of)
 @transaction.atomic
-def create_client(actor: Actor, *, name: str, email: str = "") -> Client:
+def create_client(
+    actor: Actor, *, name: str, email: str = "", billing_reference: str = "", key: str = ""
+) -> Client:
+    """The same ``billing_reference`` of the same billing system answers with the client that has it, as it is."""
     require(actor, Duty.SELL)
     row = Client(
         organisation_id=actor.organisation_id,
         name=texts.name_of(name, LONGEST_NAME),
         email=email_of(email) if email.strip() else "",
+        billed_by=actor.billing_system,
+        billing_reference=texts.reference_of(billing_reference),
     )
     for attempt in (1, 2, 3):
+        if known := client_of_reference(actor, row.billing_reference):
+            return known
         last = Client.objects.filter(organisation_id=actor.organisation_id).aggregate(last=Max("number"))[
             "last"
         ]
@@ -134,19 +165,49 @@ def create_client(actor: Actor, *, name: str, email: str = "") -> Client:
     return row
 
 
+@once("client.update", again=client_of)
 @transaction.atomic
-def update_client(actor: Actor, client_id: int, *, name: str, email: str) -> Client:
+def update_client(
+    actor: Actor,
+    client_id: int,
+    *,
+    name: str | None = None,
+    email: str | None = None,
+    billing_reference: str | None = None,
+    key: str = "",
+) -> Client:
+    """What is None stays. Another ``billing_reference`` makes the client one of the actor's billing system."""
     require(actor, Duty.SELL)
-    row = client_of(actor, client_id)
-    row.name, row.email = texts.name_of(name, LONGEST_NAME), email_of(email) if email.strip() else ""
-    row.save(update_fields=["name", "email"])
+    row = Client.objects.select_for_update().get(pk=client_of(actor, client_id).pk)
+    refuse_other_billing(actor, row.billed_by, str(row))
+    if name is not None:
+        row.name = texts.name_of(name, LONGEST_NAME)
+    if email is not None:
+        row.email = email_of(email) if email.strip() else ""
+    if billing_reference is not None:
+        row.billing_reference = texts.reference_of(billing_reference)
+        row.billed_by = actor.billing_system or row.billed_by
+    try:
+        with transaction.atomic():
+            row.save(update_fields=["name", "email", "billing_reference", "billed_by"])
+    except IntegrityError as error:
+        raise ReferenceTaken from error
     record.write(actor, "client.changed", ("client", row.pk), target_label=row.name, client_id=row.pk)
     return row
 
 
+def _person_again(actor: Actor, person_id: int) -> ClientPerson:
+    rows = ClientPerson.objects.filter(client__in=clients_visible_to(actor)).select_related("user")
+    person = rows.filter(pk=person_id).first()
+    if person is None:
+        raise NotHere
+    return person
+
+
+@once("client.add_person", again=_person_again)
 @transaction.atomic
 def create_client_person(
-    actor: Actor, *, client_id: int, name: str, email: str, password: str
+    actor: Actor, *, client_id: int, name: str, email: str, password: str, key: str = ""
 ) -> ClientPerson:
     """A sign-in of a client, under the brand of its organisation."""
     require(actor, Duty.SELL)

@@ -32,11 +32,14 @@ def email_of(text: str, field: str = "email") -> str:
     return address
 
 
-def make_user(organisation: Organisation, name: str, email: str, password: str) -> User:
-    """Somebody who signs in under the brand of ``organisation``. Raises BadInput."""
+def make_user(organisation: Organisation, name: str, email: str, password: str | None) -> User:
+    """Somebody who signs in under the brand of ``organisation``; with no password, by links only. Raises BadInput."""
     user = User(brand_organisation=organisation)
     _name(user, name, email)
-    _set_password(user, password)
+    if password is None:
+        user.set_unusable_password()
+    else:
+        _set_password(user, password)
     _save(user)
     return user
 

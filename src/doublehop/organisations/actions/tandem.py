@@ -7,11 +7,14 @@ from doublehop.organisations import record
 from doublehop.organisations.actions.sign_ins import change_user, make_user, require
 from doublehop.organisations.actor import Actor, Duty
 from doublehop.organisations.models import Organisation, TandemUser
+from doublehop.organisations.once import once
+from doublehop.organisations.queries import tandem_user
 from doublehop.organisations.refusals import NotHere
 
 
+@once("tandem_user.add", again=tandem_user)
 @transaction.atomic
-def add_tandem_user(actor: Actor, *, name: str, email: str, password: str) -> TandemUser:
+def add_tandem_user(actor: Actor, *, name: str, email: str, password: str, key: str = "") -> TandemUser:
     """Without permission on any server yet. Raises BadInput with the field."""
     require(actor, Duty.GOVERN)
     organisation = Organisation.objects.get(pk=actor.organisation_id)
