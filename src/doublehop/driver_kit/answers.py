@@ -3,12 +3,13 @@
 import json
 import re
 import zlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from typing import Any
 
+from doublehop.driver_kit.budget import bounded_rest
 from doublehop.driver_kit.errors import (
     BadAnswer,
     Busy,
@@ -22,7 +23,8 @@ from doublehop.driver_kit.errors import (
 from doublehop.driver_kit.redaction import Redactor
 
 JSON_NESTING = 40
-_LONGEST_WAIT = timedelta(days=1)
+UNTOLD_REST_SECONDS = 60.0
+"""An upstream that says "slow down" and not for how long is asked again after this."""
 
 
 @dataclass(frozen=True)
@@ -97,24 +99,51 @@ def _unpacked(unpack: Any, chunk: bytes, at_most: int) -> bytes:
     return data
 
 
+SlowDown = Callable[[Answer], float | None]
+"""How a driver knows that an answer, of any status, asks for patience: after how many seconds to ask again, or None."""
+
+
+def says_slow_down(answer: Answer) -> float | None:
+    """What every driver understands: 429, 503 with Retry-After, and 403 with the code RATE_LIMIT_EXCEEDED in its body."""
+    if answer.status == 429:
+        told = retry_seconds(answer.headers.get("retry-after", ""))
+        return UNTOLD_REST_SECONDS if told is None else told
+    if answer.status == 503:
+        return retry_seconds(answer.headers.get("retry-after", ""))
+    if answer.status == 403 and b"RATE_LIMIT_EXCEEDED" in answer.body:
+        return UNTOLD_REST_SECONDS
+    return None
+
+
 @dataclass(frozen=True)
 class Judge:
-    """Turns a status into an error. ``forbidden_is_login``: whether 403 speaks of the credentials or of the call."""
+    """Turns an answer into an error. ``forbidden_is_login``: whether 403 speaks of the credentials or of the call."""
 
     redactor: Redactor
     forbidden_is_login: bool = True
+    slow_down: SlowDown | None = None
 
     def error_of(self, answer: Answer) -> UpstreamError | None:
-        """None for 2xx."""
+        """None for 2xx, unless it asks for patience."""
+        error = self._error_of(answer)
+        if error is not None:
+            error.problem = problem_in(answer)
+        return error
+
+    def _error_of(self, answer: Answer) -> UpstreamError | None:
         status = answer.status
-        if 200 <= status < 300:
+        pause = self._pause(answer)
+        if pause is None and 200 <= status < 300:
             return None
         reason = self.redactor.clean(reason_in(answer.body))
         text = f"answered {status}" + (f": {reason}" if reason else "")
+        if pause is not None:
+            retry_at = datetime.now(UTC) + timedelta(seconds=bounded_rest(pause))
+            return Busy(text, retry_at=retry_at, rests=True)
         if status == 401 or (status == 403 and self.forbidden_is_login):
             return CredentialsRejected(text)
-        if status in (429, 503):
-            return self._busy(answer, text)
+        if status == 503 and not answer.changing:
+            return Busy(text)
         if 400 <= status < 500 or status == 501:
             return self._client_error(answer, text)
         if status >= 500:
@@ -129,24 +158,21 @@ class Judge:
             return OutcomeUnknown(text) if answer.changing else Unreachable(text)
         return Refused(text)
 
-    def _busy(self, answer: Answer, text: str) -> UpstreamError:
-        retry_at = retry_time(answer.headers.get("retry-after", ""))
-        if answer.status == 503 and answer.changing and retry_at is None:
-            return OutcomeUnknown(text)
-        return Busy(text, retry_at=retry_at)
+    def _pause(self, answer: Answer) -> float | None:
+        told = self.slow_down(answer) if self.slow_down is not None else None
+        return says_slow_down(answer) if told is None else told
 
 
-def retry_time(header: str) -> datetime | None:
-    """Retry-After as seconds or as a date, at most a day ahead. None when absent or senseless."""
-    now = datetime.now(UTC)
-    if re.fullmatch(r"\d{1,9}", header.strip()):
-        return min(now + timedelta(seconds=int(header)), now + _LONGEST_WAIT)
+def retry_seconds(header: str) -> float | None:
+    """Retry-After, given as seconds or as a date, in seconds from now. None when absent or senseless; not bounded."""
+    if re.fullmatch(r"[0-9]{1,9}", header.strip()):
+        return float(header)
     try:
         at = parsedate_to_datetime(header)
-    except ValueError:
+        at = at if at.tzinfo else at.replace(tzinfo=UTC)
+        return (at - datetime.now(UTC)).total_seconds()
+    except (ValueError, OverflowError):
         return None
-    at = at if at.tzinfo else at.replace(tzinfo=UTC)
-    return max(now, min(at.astimezone(UTC), now + _LONGEST_WAIT))
 
 
 _REASON_KEYS = (
@@ -168,6 +194,21 @@ def reason_in(body: bytes) -> str:
     except (ValueError, RecursionError):
         return ""
     return _sentence(value, 0)
+
+
+_CODE = re.compile(r"[a-z0-9_.-]{1,60}")
+
+
+def problem_in(answer: Answer) -> str:
+    """``code`` of an RFC 9457 body; empty for anything else."""
+    if "problem+json" not in answer.headers.get("content-type", ""):
+        return ""
+    try:
+        value = json.loads(answer.body[:100_000])
+    except (ValueError, RecursionError):
+        return ""
+    code = value.get("code") if isinstance(value, dict) else None
+    return code if isinstance(code, str) and _CODE.fullmatch(code) else ""
 
 
 def _sentence(value: object, depth: int) -> str:

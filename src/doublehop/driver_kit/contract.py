@@ -5,9 +5,10 @@ returns a :class:`Ticket`, and ``follow_up`` says how it stands. Every method ma
 :mod:`doublehop.driver_kit.errors` and nothing else. Times are aware and in UTC; octets are integers.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from decimal import Decimal
 from enum import StrEnum
 from typing import Protocol
 
@@ -49,7 +50,7 @@ class SettingField:
 
 SettingValue = str | int | bool | Secret | Sequence[str]
 Values = Mapping[str, SettingValue]
-"""Parsed settings: a secret field holds a :class:`Secret`, LINES a sequence of str, others str, int or bool."""
+"""Parsed settings, with ``learned_<name>`` and ``instruction`` (docs/how-to/add-a-driver.md): a secret field holds a :class:`Secret`, LINES a sequence of str, others str, int or bool."""
 
 
 # ---------------------------------------------------------------- identity
@@ -91,6 +92,8 @@ class TicketState(StrEnum):
     PENDING = "pending"
     DONE = "done"
     FAILED = "failed"
+    UNKNOWN = "unknown"
+    """The upstream itself does not know whether it happened. It may say so later."""
 
 
 @dataclass(frozen=True)
@@ -207,6 +210,17 @@ class ReverseDns(Protocol):
     def follow_up(self, ticket: Ticket) -> TicketStatus: ...
 
 
+class NullRoute(Protocol):
+    """Traffic to single addresses is dropped before it reaches the machine, level. The machine itself stays as it is."""
+
+    def read(self) -> Collection[str]:
+        """The addresses of this server whose traffic is dropped now, whoever asked for it."""
+        ...
+
+    def set(self, address: str, dropped: bool) -> Ticket: ...
+    def follow_up(self, ticket: Ticket) -> TicketStatus: ...
+
+
 class Rescue(Protocol):
     """The rescue system. Both calls restart the machine: edge, never sent twice."""
 
@@ -255,6 +269,7 @@ class Server(Protocol):
     suspension: Suspension | None
     access: Access | None
     rdns: ReverseDns | None
+    null_route: NullRoute | None
     rescue: Rescue | None
     traffic: Traffic | None
 
@@ -273,6 +288,7 @@ SERVER_PARTS = (
     "suspension",
     "access",
     "rdns",
+    "null_route",
     "rescue",
     "traffic",
 )
@@ -302,20 +318,26 @@ class PortCounter:
     out_octets: int
     bits: int = 64
     speed_bps: int = 0
-    enabled: bool = True
-    up: bool = True
     discontinuity: int = 0
     """ifCounterDiscontinuityTime in 1/100 s of device uptime; a change says that the counters jumped."""
+    fingerprint: str = ""
+    """What only this port has, e.g. its hardware address. Another one under the same name is another port; empty = not known."""
 
 
 @dataclass(frozen=True)
 class CounterReading:
-    """All ports of one switch, read together. ``uptime_centiseconds`` is the device's own clock (it wraps at 2^32)."""
+    """All ports of one switch, read together. ``uptime_centiseconds`` is the device's own clock (it wraps at 2^32).
+
+    ``device`` is the device itself, not its place: one that was replaced answers with another. ``boots`` and
+    ``engine_seconds`` are how often it has started and for how long it has run since, without a wrap; both 0 = not known.
+    """
 
     device: str
     taken_at: datetime
     uptime_centiseconds: int
     ports: tuple[PortCounter, ...]
+    boots: int = 0
+    engine_seconds: int = 0
 
 
 class Counters(Protocol):
@@ -323,6 +345,73 @@ class Counters(Protocol):
     def port_of(self, external_id: str) -> str | None:
         """The ifName that the server is wired to, or None. No call is made."""
         ...
+
+
+@dataclass(frozen=True)
+class Price:
+    """What somebody agrees to as a whole: an amount for each month, and one once."""
+
+    monthly: Decimal
+    setup_fee: Decimal
+    currency: str
+
+    def __str__(self) -> str:
+        once = f" and {self.setup_fee} {self.currency} once" if self.setup_fee else ""
+        return f"{self.monthly} {self.currency} a month{once}"
+
+
+@dataclass(frozen=True)
+class SupplyOffer:
+    """Something that can be ordered there. ``stock`` None: a person fills orders by hand."""
+
+    offer_id: str
+    name: str
+    hardware: str
+    price: Price
+    stock: int | None = None
+
+
+class SupplyState(StrEnum):
+    WAITING = "waiting"
+    FILLED = "filled"
+    REFUSED = "refused"
+    WITHDRAWN = "withdrawn"
+
+
+@dataclass(frozen=True)
+class SupplyStatus:
+    """``external_id`` is the server's, once an order is FILLED. ``why`` is what was said with a refusal."""
+
+    state: SupplyState
+    external_id: str = ""
+    why: str = ""
+
+
+@dataclass(frozen=True)
+class SupplyReceipt:
+    """``number`` is what people over there call the order that ``order_id`` names."""
+
+    order_id: str
+    number: str
+    status: SupplyStatus
+
+
+class Ordering(Protocol):
+    """Servers bought from whoever runs the upstream. Money is spent here, so the rules are strict.
+
+    ``order`` may be repeated under one ``key``, by the same login, for at least a week: whatever became of the answers, one
+    order comes of it. An upstream that cannot promise that has no such part. It is refused, with the problem PRICE_CHANGED,
+    where the offer has another price by now. ``withdraw`` may be repeated; what came of it is read by ``look``.
+    """
+
+    def offers(self) -> Sequence[SupplyOffer]: ...
+    def order(self, offer_id: str, *, price: Price, hostname: str, note: str, key: str) -> SupplyReceipt: ...
+    def look(self, order_id: str) -> SupplyStatus: ...
+    def withdraw(self, order_id: str) -> None: ...
+
+
+PRICE_CHANGED = "price_changed"
+"""``UpstreamError.problem`` of an order that was refused because the price is another one."""
 
 
 @dataclass(frozen=True)
@@ -346,6 +435,7 @@ class Upstream(Protocol):
 
     inventory: Inventory | None
     counters: Counters | None
+    ordering: Ordering | None
 
     def server(self, external_id: str) -> Server: ...
     def test_connection(self) -> ConnectionReport:
@@ -357,10 +447,21 @@ class Upstream(Protocol):
 
 @dataclass(frozen=True)
 class Budget:
-    """How much an upstream may be asked: at most ``per_minute`` calls, ``at_once`` of them together."""
+    """How much an upstream may be asked: never more than ``calls`` in any window of ``per_seconds``, ``at_once`` together.
 
-    per_minute: int = 600
+    ``burst`` of them may follow each other without a pause, for an open page that asks several things. It is paid for in
+    what can be asked for long: with 1 about 97 % of the allowance, with a quarter of ``calls`` about 73 %. ``at_once``
+    holds in each process, the rest among all processes of an installation.
+    """
+
+    calls: int = 600
+    per_seconds: float = 60.0
+    burst: int = 60
     at_once: int = 4
+
+    def __post_init__(self) -> None:
+        if not (1 <= self.burst <= self.calls and self.per_seconds > 0 and self.at_once >= 1):
+            raise ValueError(f"no budget: {self}")
 
 
 class OpenUpstream(Protocol):

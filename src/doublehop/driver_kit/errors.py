@@ -25,6 +25,8 @@ class UpstreamError(Exception):
     def __init__(self, text: str) -> None:
         super().__init__(text)
         self.text = text
+        self.problem = ""
+        """The stable ``code`` of the other side's problem body (RFC 9457), where it told one."""
 
 
 class Unreachable(UpstreamError):
@@ -35,13 +37,21 @@ class OutcomeUnknown(UpstreamError):
     code = "outcome_unknown"
     sent = True
 
+    def __init__(self, text: str, *, ticket: str = "") -> None:
+        super().__init__(text)
+        self.ticket = ticket
+        """Text of a Ticket by which it can be asked later what came of it, where the upstream keeps such a thing."""
+
 
 class Busy(UpstreamError):
     code = "busy"
 
-    def __init__(self, text: str, *, retry_at: datetime | None = None) -> None:
+    def __init__(self, text: str, *, retry_at: datetime | None = None, rests: bool = False) -> None:
         super().__init__(text)
         self.retry_at = retry_at
+        self.rests = rests
+        """The upstream itself asked for patience, until ``retry_at``, and its whole account rests. Otherwise it is one
+        call that has to wait, for instance for our own budget."""
 
 
 class CredentialsRejected(UpstreamError):

@@ -7,8 +7,9 @@ What an error says about the request:
         on a question                                                              Unreachable (asking again is safe);
                                                                                    BadAnswer for a huge or broken body
         on a change                                                                OutcomeUnknown
-    answered 401 403 · 404 410 · other 4xx, 501 · 429, 503 with Retry-After        CredentialsRejected · NotFound ·
-                                                                                   Refused · Busy
+    answered 401 403 · 404 410 · other 4xx, 501                                    CredentialsRejected · NotFound · Refused
+    asked for patience: 429, 503 with Retry-After, 403 RATE_LIMIT_EXCEEDED,        Busy, and the meter's account rests
+        or what the driver's ``slow_down`` knows as such
     answered 5xx, nonsense                                                         BadAnswer, on a change OutcomeUnknown
     answered 3xx                                                                   BadAnswer
 """
@@ -26,9 +27,9 @@ import httpcore
 import httpx
 
 from doublehop.driver_kit import wire
-from doublehop.driver_kit.answers import Answer, Judge, TooLarge, Undecodable, read_body
+from doublehop.driver_kit.answers import Answer, Judge, SlowDown, TooLarge, Undecodable, read_body
 from doublehop.driver_kit.budget import Meter
-from doublehop.driver_kit.errors import BadAnswer, OutcomeUnknown, Unreachable, UpstreamError
+from doublehop.driver_kit.errors import BadAnswer, Busy, OutcomeUnknown, Unreachable, UpstreamError
 from doublehop.driver_kit.redaction import Redactor, without_userinfo
 from doublehop.driver_kit.secret import Secret
 from doublehop.driver_kit.transport import FRESH, Carrier, WireTransport
@@ -53,7 +54,8 @@ class HttpClient:
     """Speaks to one origin with one login. Use it from one thread at a time (a lock holds the second one back).
 
     ``login`` is HTTP Basic; ``headers`` may hold Secrets. ``secrets`` are those that travel elsewhere, in a query or a form:
-    no text of this client shows them. ``pin`` is a fingerprint as ``fingerprints.spell`` gives it.
+    no text of this client shows them. ``pin`` is a fingerprint as ``fingerprints.spell`` gives it. ``slow_down`` tells an
+    answer by which this upstream asks for patience in a way of its own; the usual ways are known.
     Raises Unreachable when ``base_url`` is not usable.
     """
 
@@ -68,6 +70,7 @@ class HttpClient:
         limits: Limits | None = None,
         meter: Meter | None = None,
         forbidden_is_login: bool = True,
+        slow_down: SlowDown | None = None,
         transport: Carrier | None = None,
     ) -> None:
         headers = headers or {}
@@ -75,7 +78,7 @@ class HttpClient:
         self._origin, self._prefix = _split(base_url)
         known = [*secrets, *(value for value in headers.values() if isinstance(value, Secret))]
         self._redactor = Redactor(known, [login] if login else [])
-        self._judge = Judge(self._redactor, forbidden_is_login)
+        self._judge = Judge(self._redactor, forbidden_is_login, slow_down)
         self._meter = meter
         self._lock = threading.Lock()
         self._carrier = transport or WireTransport(secure=self._origin.startswith("https:"), pin=pin)
@@ -111,9 +114,10 @@ class HttpClient:
         json: Any = None,
         form: Mapping[str, str] | None = None,
         params: Mapping[str, str] | None = None,
+        headers: Mapping[str, str] | None = None,
     ) -> Answer:
-        """A call that may act: over a connection of its own, sent at most once."""
-        return self._call(method, path, changing=True, json=json, form=form, params=params)
+        """A call that may act: over a connection of its own, sent at most once. ``headers`` are of this call alone."""
+        return self._call(method, path, changing=True, json=json, form=form, params=params, headers=headers)
 
     def clean(self, text: str) -> str:
         """Text from the upstream without secrets, one line, at most 200 characters."""
@@ -132,10 +136,13 @@ class HttpClient:
             turn = self._meter.turn(self._limits.budget_wait_seconds)
         with self._lock, turn:
             outcome = self._exchange(request, changing)
+            error = outcome if isinstance(outcome, UpstreamError) else self._judge.error_of(outcome)
+            # While the turn is still held: nobody who waits for it slips out before the rest is known.
+            if isinstance(error, Busy) and error.rests and error.retry_at and self._meter is not None:
+                self._meter.rest(error.retry_at)
         # Raised here and not where it was caught: what httpx knows (headers!) hangs on no chain of causes.
         if isinstance(outcome, UpstreamError):
             raise outcome
-        error = self._judge.error_of(outcome)
         if error is not None:
             raise error
         return outcome
@@ -147,7 +154,7 @@ class HttpClient:
             request = httpx.Request(
                 method,
                 self._origin + self._prefix + path + _query(content.get("params")),
-                headers=self._headers,
+                headers={**self._headers, **(content.get("headers") or {})},
                 json=content.get("json"),
                 data=content.get("form"),
                 extensions={"timeout": self._timeout, FRESH: changing},

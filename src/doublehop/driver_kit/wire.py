@@ -68,8 +68,7 @@ class Wire(httpcore.NetworkBackend):
         socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
     ) -> httpcore.NetworkStream:
         addresses = resolve(host, port, self.left(timeout))
-        if self._loopback_only:
-            refuse_unless_loopback(addresses)
+        self.check_addresses(addresses)
         failure: Exception = httpcore.ConnectError("no address")
         for address in addresses:
             try:
@@ -81,6 +80,11 @@ class Wire(httpcore.NetworkBackend):
             else:
                 return WatchedStream(stream, self)
         raise failure
+
+    def check_addresses(self, addresses: list[str]) -> None:
+        """Before anything connects to any of them; what is connected to is what was checked. Raises to refuse."""
+        if self._loopback_only:
+            refuse_unless_loopback(addresses)
 
     def check_pin(self, stream: httpcore.NetworkStream) -> None:
         if not self._pin:

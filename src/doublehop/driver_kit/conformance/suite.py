@@ -8,6 +8,7 @@ import json
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
@@ -15,11 +16,13 @@ import pytest
 
 from doublehop.driver_kit.conformance.fault_proxy import Mode
 from doublehop.driver_kit.contract import (
+    PRICE_CHANGED,
     SERVER_PARTS,
     Driver,
     PowerState,
     Proof,
     Server,
+    SupplyState,
     Ticket,
     TicketState,
     TicketStatus,
@@ -86,6 +89,7 @@ ON_READING: dict[Mode, tuple[type[UpstreamError], ...]] = {
     Mode.DEEP: (BadAnswer,),
     Mode.REDIRECT: (BadAnswer,),
     Mode.ERROR_500: (BadAnswer,),
+    Mode.MAINTENANCE_503: (Busy,),
     Mode.BUSY_429: (Busy,),
 }
 ON_CHANGING: dict[Mode, tuple[type[UpstreamError], ...]] = {
@@ -100,6 +104,7 @@ ON_CHANGING: dict[Mode, tuple[type[UpstreamError], ...]] = {
     Mode.BOMB: (OutcomeUnknown,),
     Mode.REDIRECT: (BadAnswer, OutcomeUnknown),
     Mode.ERROR_500: (OutcomeUnknown,),
+    Mode.MAINTENANCE_503: (OutcomeUnknown,),
     Mode.BUSY_429: (Busy,),
 }
 ACTED = frozenset((Mode.ANSWER_LOST, Mode.RESET))
@@ -158,6 +163,8 @@ class Conformance:
             read()
         if bench.upstream.counters is not None:
             bench.upstream.counters.read()
+        if bench.upstream.ordering is not None:
+            bench.upstream.ordering.offers()
         assert bench.upstream.test_connection().fine
         assert list(bench.effects()) == before
 
@@ -192,7 +199,41 @@ class Conformance:
         assert first.taken_at.utcoffset() is not None
         assert counters.port_of(bench.unknown) is None
 
+    def test_offers_are_named_and_priced(self, bench: Bench) -> None:
+        ordering = bench.upstream.ordering
+        if ordering is None:
+            pytest.skip("no ordering")
+        offers = ordering.offers()
+        assert len({one.offer_id for one in offers}) == len(offers)
+        for one in offers:
+            assert one.offer_id
+            assert one.name
+            assert len(one.price.currency) == 3
+            assert one.price.monthly >= 0
+            assert one.price.setup_fee >= 0
+            assert one.stock is None or one.stock >= 0
+
     # ------------------------------------------------------------ changing
+
+    def test_an_order_happens_once_under_its_key_and_is_withdrawn(self, bench: Bench) -> None:
+        ordering = bench.upstream.ordering
+        offers = [one for one in ordering.offers() if not one.stock] if ordering is not None else []
+        if ordering is None or not offers:
+            pytest.skip("nothing to order that would wait")
+        offer, key = offers[0], f"conformance-{time.monotonic_ns()}"
+        dearer = replace(offer.price, setup_fee=offer.price.setup_fee + 1)
+        with pytest.raises(Refused) as refused:
+            ordering.order(offer.offer_id, price=dearer, key=f"{key}-dear", hostname="", note="")
+        assert refused.value.problem == PRICE_CHANGED
+        first, second = (
+            ordering.order(offer.offer_id, price=offer.price, key=key, hostname="", note="") for _ in range(2)
+        )
+        assert first == second
+        assert ordering.look(first.order_id).state is SupplyState.WAITING
+        for _ in range(2):
+            ordering.withdraw(first.order_id)
+            assert ordering.look(first.order_id).state is SupplyState.WITHDRAWN
+        self._error(lambda: ordering.look("999999999"), bench, NotFound)
 
     def test_power_off_leads_to_off_and_on_to_on(self, bench: Bench) -> None:
         server = bench.upstream.server(bench.known)
@@ -252,6 +293,15 @@ class Conformance:
         for name in ("mail.example.org", "mail.example.org", "web.example.net"):
             self._settle(rdns.set(address, name), lambda: rdns.follow_up, bench)
             assert rdns.read()[address] == name
+
+    def test_traffic_to_an_address_is_dropped_and_let_through(self, bench: Bench) -> None:
+        server = bench.upstream.server(bench.known)
+        if server.null_route is None or server.addresses is None:
+            pytest.skip("no null routes")
+        route, address = server.null_route, server.addresses.list()[0].address
+        for dropped in (True, True, False):
+            self._settle(route.set(address, dropped), lambda: route.follow_up, bench)
+            assert (address in route.read()) is dropped
 
     def test_rescue_starts_and_stops(self, bench: Bench) -> None:
         rescue = bench.upstream.server(bench.known).rescue
@@ -396,6 +446,7 @@ def readings(server: Server) -> list[tuple[str, Callable[[], object]]]:
         ("suspension", "is_suspended"),
         ("access", "is_permitted"),
         ("rdns", "read"),
+        ("null_route", "read"),
         ("rescue", "is_active"),
     ):
         if getattr(server, part) is not None:

@@ -15,11 +15,19 @@ Worker threads and tests of one process see the same machines. ``forget()`` empt
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 
-from doublehop.driver_kit.contract import SERVER_PARTS, PowerState
+from doublehop.driver_kit.contract import (
+    SERVER_PARTS,
+    Budget,
+    PowerState,
+    SupplyOffer,
+    SupplyReceipt,
+    SupplyState,
+    SupplyStatus,
+)
 from doublehop.driver_kit.errors import (
     BadAnswer,
     Busy,
@@ -46,7 +54,7 @@ class Fault(StrEnum):
     WRONG_IDENTITY = "wrong_identity"
     """``identify`` shows another machine."""
     BUSY = "busy"
-    """Raises Busy; nothing happened."""
+    """Raises Busy; nothing happened. With ``seconds`` the place asks for patience, and the whole account rests."""
     CREDENTIALS = "credentials"
     REFUSED = "refused"
     NOT_FOUND = "not_found"
@@ -79,6 +87,7 @@ class Machine:
     parts: frozenset[str] = frozenset(SERVER_PARTS)
     rdns: dict[str, str] = field(default_factory=dict)
     """By address."""
+    null_routed: frozenset[str] = frozenset()
     permitted: bool = True
     rescue: bool = False
     health: str = "ok"
@@ -117,8 +126,15 @@ class World:
     booted_at: datetime = datetime(2026, 1, 1, tzinfo=UTC)
     """Since when the switch counts: octets are rate × seconds since then, so they move with the clock alone."""
     machines: dict[str, Machine] = field(default_factory=dict)
+    offers: dict[str, SupplyOffer] = field(default_factory=dict)
+    """By id. A place without any sells nothing: it has no ordering."""
+    orders: dict[str, SupplyReceipt] = field(default_factory=dict)
+    """By the key under which each was asked."""
+    budget: Budget | None = None
+    """What the driver keeps to. The place itself only writes down when calls come (``arrivals``)."""
     _ledger: list[Effect] = field(default_factory=list)
     _calls: list[tuple[str, str]] = field(default_factory=list)
+    _called_at: list[float] = field(default_factory=list)
     _planned: list[_Planned] = field(default_factory=list)
     _lock: threading.RLock = field(default_factory=threading.RLock)
 
@@ -165,7 +181,7 @@ class World:
         text: str = "planned fault",
     ) -> None:
         """Plans a fault for calls named ``on``: ``power.reset``, ``power.*``, ``identify``, ``inventory.list``,
-        ``counters.read`` or ``*``. ``seconds`` is the delay of SLOW and the patience that BUSY asks for."""
+        ``counters.read``, ``ordering.order`` or ``*``. ``seconds`` is the delay of SLOW and the patience that BUSY asks for."""
         with self._lock:
             self._planned.append(_Planned(fault, on, machine, times, seconds, text))
 
@@ -186,9 +202,21 @@ class World:
         with self._lock:
             return [name for known, name in self._calls if known == external_id]
 
+    def arrivals(self) -> list[float]:
+        """When calls came, oldest first, in seconds of this place's own clock (monotonic)."""
+        with self._lock:
+            return list(self._called_at)
+
     def restart_switch(self) -> None:
         """Counters and uptime begin anew."""
         self.booted_at = self.clock()
+
+    def answer(self, order_id: str, state: SupplyState, *, external_id: str = "", why: str = "") -> None:
+        """What the people of the place make of an order that waits."""
+        with self._lock:
+            for key, order in self.orders.items():
+                if order.order_id == order_id:
+                    self.orders[key] = replace(order, status=SupplyStatus(state, external_id, why))
 
     # ------------------------------------------------------------ for the driver
 
@@ -205,6 +233,7 @@ class World:
         """Notes a call, and lets a planned fault speak first. Returns a fault that the caller has to play."""
         with self._lock:
             self._calls.append((external_id, name))
+            self._called_at.append(time.monotonic())
             due = [p for p in self._planned if _fits(p, name, external_id)]
             plan = next((p for p in due if p.fault is not Fault.SLOW), None)
             delay = sum(p.seconds for p in due if p.fault is Fault.SLOW)
@@ -255,7 +284,8 @@ def _speak(plan: _Planned) -> None:
         case Fault.UNKNOWN_BEFORE_ACTING:
             raise OutcomeUnknown(plan.text)
         case Fault.BUSY:
-            raise Busy(plan.text, retry_at=datetime.now(UTC) + timedelta(seconds=plan.seconds))
+            retry_at = datetime.now(UTC) + timedelta(seconds=plan.seconds)
+            raise Busy(plan.text, retry_at=retry_at, rests=plan.seconds > 0)
         case Fault.CREDENTIALS:
             raise CredentialsRejected(plan.text)
         case Fault.REFUSED:

@@ -1,15 +1,18 @@
 """The client against the socket: what each bad day is called, and that nothing leaks or happens twice."""
 
+import contextlib
 import html
 import json
 import logging
+import threading
 import time
 from datetime import UTC, datetime, timedelta
 
 import httpx
 import pytest
 
-from doublehop.driver_kit.budget import Meter
+from doublehop.driver_kit.answers import UNTOLD_REST_SECONDS
+from doublehop.driver_kit.budget import LONGEST_REST_SECONDS, SHORTEST_REST_SECONDS, Meter, meter_for
 from doublehop.driver_kit.conformance.carrier import ScriptedCarrier
 from doublehop.driver_kit.conformance.fault_proxy import FaultProxy, Mode
 from doublehop.driver_kit.conformance.suite import ON_CHANGING, ON_READING
@@ -96,16 +99,94 @@ def test_403_may_speak_of_the_call():
         scripted(403, forbidden_is_login=False).read("/x")
 
 
-def test_retry_after_as_a_date_and_as_nonsense():
-    at = datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=90)
-    for header, expected in ((at.strftime("%a, %d %b %Y %H:%M:%S GMT"), at), ("soon", None)):
-        with pytest.raises(Busy) as caught:
-            scripted(429, headers={"Retry-After": header}).read("/x")
-        assert caught.value.retry_at == expected
+def pause_of(client) -> float:
     with pytest.raises(Busy) as caught:
-        scripted(429, headers={"Retry-After": "999999999"}).read("/x")
+        client.read("/x")
+    assert caught.value.rests
     assert caught.value.retry_at is not None
-    assert caught.value.retry_at < datetime.now(UTC) + timedelta(days=1, seconds=1)
+    return (caught.value.retry_at - datetime.now(UTC)).total_seconds()
+
+
+@pytest.mark.parametrize(
+    ("header", "seconds"),
+    [
+        ("7", 7),
+        ("Thu, 01 Jan 1998 00:00:00 GMT", SHORTEST_REST_SECONDS),
+        ("0", SHORTEST_REST_SECONDS),
+        ("-5", UNTOLD_REST_SECONDS),
+        ("soon", UNTOLD_REST_SECONDS),
+        ("", UNTOLD_REST_SECONDS),
+        ("99999999999999999999", UNTOLD_REST_SECONDS),
+        ("Fri, 31 Dec 2027 23:59:59 +99999999999999999999", UNTOLD_REST_SECONDS),
+        ("31536000", LONGEST_REST_SECONDS),
+        ("Fri, 31 Dec 9999 23:59:59 GMT", LONGEST_REST_SECONDS),
+    ],
+)
+def test_retry_after_in_every_shape_is_bounded(header, seconds):
+    for status in (429, 503) if seconds != UNTOLD_REST_SECONDS else (429,):
+        assert pause_of(scripted(status, headers={"Retry-After": header})) == pytest.approx(seconds, abs=0.9)
+
+
+def test_retry_after_as_a_date():
+    at = datetime.now(UTC) + timedelta(seconds=90)
+    header = at.strftime("%a, %d %b %Y %H:%M:%S GMT")
+    assert pause_of(scripted(429, headers={"Retry-After": header})) == pytest.approx(89.5, abs=1.5)
+
+
+LIMIT_BODY = (
+    b'{"error": {"status": 403, "code": "RATE_LIMIT_EXCEEDED", "message": "rate limit exceeded", '
+    b'"max_request": 200, "interval": 3600}}'
+)
+
+
+def test_a_403_that_counts_requests_says_nothing_about_the_login():
+    for forbidden_is_login in (True, False):
+        client = scripted(403, LIMIT_BODY, forbidden_is_login=forbidden_is_login)
+        assert pause_of(client) == pytest.approx(UNTOLD_REST_SECONDS, abs=1)
+    with pytest.raises(CredentialsRejected):
+        scripted(403, b'{"error": {"status": 403, "code": "UNAUTHORIZED"}}').read("/x")
+
+
+def test_a_driver_knows_its_upstreams_own_way_to_ask_for_patience():
+    def slow_down(answer):
+        return 12.0 if b"calm down" in answer.body else None
+
+    client = scripted(200, b'{"status": "calm down"}', slow_down=slow_down)
+    assert pause_of(client) == pytest.approx(12, abs=1)
+    assert scripted(200, b"{}", slow_down=slow_down).read("/x").object() == {}
+    assert pause_of(scripted(429, headers={"Retry-After": "7"}, slow_down=slow_down)) == pytest.approx(
+        7, abs=1
+    )
+
+
+def test_the_whole_account_rests_and_nothing_more_goes_out():
+    answers = iter([(429, {"Retry-After": "1"})] + [(200, {})] * 9)
+
+    def answer(_):
+        status, headers = next(answers)
+        return httpx.Response(status, content=b"{}", headers=headers)
+
+    budget = Budget(calls=100, per_seconds=1, burst=20)
+    clients = []
+    for _ in range(2):
+        meter = meter_for("test the whole account rests", budget)
+        carrier = ScriptedCarrier(answer)
+        clients.append((HttpClient("https://api.example", meter=meter, transport=carrier), carrier))
+    (first, wire), (second, other_wire) = clients
+    with pytest.raises(Busy):
+        first.change("POST", "/suspend")
+    for client in (first, second):
+        began = time.monotonic()
+        with pytest.raises(Busy, match="asked for patience") as caught:
+            client.read("/x")
+        assert caught.value.rests
+        assert time.monotonic() - began < 0.5
+    assert (len(wire.requests), len(other_wire.requests)) == (1, 0)
+    until = time.monotonic() + 5
+    while time.monotonic() < until and not other_wire.requests:
+        with contextlib.suppress(Busy):
+            second.read("/x")
+    assert other_wire.requests, "it goes on by itself"
 
 
 def test_the_reason_is_short_and_without_secrets():
@@ -231,20 +312,41 @@ def test_a_kept_connection_is_for_questions_only():
 
 
 def test_a_budget_used_up_is_busy():
-    client = scripted(
-        200, meter=Meter(Budget(per_minute=2, at_once=1)), limits=Limits(budget_wait_seconds=0.05)
-    )
+    budget = Budget(calls=2, per_seconds=60, burst=2, at_once=1)
+    client = scripted(200, meter=Meter(budget), limits=Limits(budget_wait_seconds=0.05))
     client.read("/x")
     client.read("/x")
     with pytest.raises(Busy) as caught:
         client.read("/x")
     assert caught.value.retry_at is not None
-    assert timedelta(seconds=20) < caught.value.retry_at - datetime.now(UTC) <= timedelta(seconds=30)
+    assert not caught.value.rests
+    assert timedelta(seconds=50) < caught.value.retry_at - datetime.now(UTC) <= timedelta(seconds=62)
 
 
 def test_a_place_is_waited_for_and_given_back():
-    meter = Meter(Budget(per_minute=600, at_once=1))
+    meter = Meter(Budget(at_once=1))
     with meter.turn(0.05), pytest.raises(Busy), meter.turn(0.05):
         pytest.fail("two at once")
     with meter.turn(0.05):
         pass
+
+
+def test_by_the_clock_on_the_wall_too():
+    """Four threads that always want more: no window above the budget, as counted where the calls arrive."""
+    meter = Meter(Budget(calls=20, per_seconds=0.4, burst=1, at_once=4))
+    arrived: list[float] = []
+
+    def ask() -> None:
+        for _ in range(12):
+            with meter.turn(5):
+                arrived.append(time.monotonic())
+
+    threads = [threading.Thread(target=ask) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    arrived.sort()
+    assert len(arrived) == 48
+    # A hair is left for what lies between the turn and our own look at the clock.
+    assert min(b - a for a, b in zip(arrived, arrived[20:], strict=False)) > 0.39

@@ -11,8 +11,8 @@ from doublehop.driver_kit.contract import (
     FieldKind,
     Inventory,
     ListedServer,
+    Ordering,
     PortCounter,
-    PowerState,
     Proof,
     Server,
     SettingField,
@@ -21,7 +21,8 @@ from doublehop.driver_kit.contract import (
 )
 from doublehop.driver_kit.errors import UpstreamError
 from doublehop.driver_kit.secret import Secret
-from doublehop.drivers.memory.server import MemoryServer, identifiers_of
+from doublehop.drivers.memory.ordering import MemoryOrdering
+from doublehop.drivers.memory.server import MemoryServer, call, identifiers_of
 
 _SAMPLE = (
     "m1 | web1 | web1.example.org | 192.0.2.11",
@@ -39,6 +40,9 @@ class MemoryUpstream:
         _fill(self._world, [lines] if isinstance(lines, str) else [str(line) for line in lines])  # type: ignore[union-attr]
         self.inventory: Inventory | None = MemoryInventory(self._world, self._password)
         self.counters: Counters | None = MemoryCounters(self._world, self._password)
+        self.ordering: Ordering | None = (
+            MemoryOrdering(self._world, self._password) if self._world.offers else None
+        )
 
     def server(self, external_id: str) -> Server:
         return MemoryServer(self._world, external_id, self._password)
@@ -60,7 +64,7 @@ class MemoryInventory:
         self._password = password
 
     def list(self) -> tuple[ListedServer, ...]:
-        self._world.call("inventory.list", "", self._password)
+        call(self._world, "inventory.list", "", self._password)
         return tuple(
             ListedServer(
                 m.external_id, m.label, m.hostname, m.address, identifiers_of(m), withheld=not m.permitted
@@ -75,7 +79,7 @@ class MemoryCounters:
         self._password = password
 
     def read(self) -> CounterReading:
-        self._world.call("counters.read", "", self._password)
+        call(self._world, "counters.read", "", self._password)
         now = self._world.clock()
         seconds = max(0.0, (now - self._world.booted_at).total_seconds())
         ports = tuple(
@@ -84,8 +88,6 @@ class MemoryCounters:
                 int(machine.in_octets_per_second * seconds) % 2**64,
                 int(machine.out_octets_per_second * seconds) % 2**64,
                 speed_bps=1_000_000_000,
-                enabled=machine.port_enabled,
-                up=machine.port_enabled and machine.power is PowerState.ON,
             )
             for machine in list(self._world.machines.values())
             if machine.if_name
@@ -131,7 +133,7 @@ DRIVER = Driver(
     open=open_upstream,
     endpoint_field="endpoint",
     account_fields=("account",),
-    proves=(("serial", Proof.STRONG), ("mac", Proof.STRONG)),
+    proves=(("serial", Proof.STRONG), ("mac", Proof.STRONG), ("primary_address", Proof.WEAK)),
     for_training=True,
     module_label="Memory",
     servers_list_label="Memory Servers List",

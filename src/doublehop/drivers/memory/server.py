@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
+from doublehop.driver_kit.budget import meter_for
 from doublehop.driver_kit.conformance.world import Fault, Machine, World, speak_after
 from doublehop.driver_kit.contract import (
     SERVER_PARTS,
@@ -14,10 +15,12 @@ from doublehop.driver_kit.contract import (
     HealthReading,
     Identifier,
     Login,
+    NullRoute,
     PortControl,
     Power,
     PowerState,
     PowerSwitch,
+    Proof,
     Rescue,
     ReverseDns,
     ServerAddress,
@@ -28,8 +31,24 @@ from doublehop.driver_kit.contract import (
     Traffic,
     TrafficTotal,
 )
-from doublehop.driver_kit.errors import BadAnswer
+from doublehop.driver_kit.errors import BadAnswer, Busy
 from doublehop.driver_kit.secret import Secret
+
+BUDGET_WAIT_SECONDS = 5.0
+
+
+def call(place: World, name: str, external_id: str, password: Secret) -> Fault | None:
+    """As the HTTP client of other drivers does it: in turn where there is a budget, and a rest holds for the account."""
+    if place.budget is None:
+        return place.call(name, external_id, password)
+    meter = meter_for(f"memory {place.endpoint}", place.budget)
+    with meter.turn(BUDGET_WAIT_SECONDS):
+        try:
+            return place.call(name, external_id, password)
+        except Busy as busy:
+            if busy.rests and busy.retry_at is not None:
+                meter.rest(busy.retry_at)
+            raise
 
 
 class _Reach:
@@ -41,13 +60,13 @@ class _Reach:
         self._password = password
 
     def look(self, name: str) -> tuple[Machine, Fault | None]:
-        fault = self._world.call(name, self._id, self._password)
+        fault = call(self._world, name, self._id, self._password)
         machine = self._world.find(self._id)
         speak_after(fault)
         return machine, fault
 
     def act(self, name: str, detail: str, change: Callable[[Machine], None]) -> None:
-        fault = self._world.call(name, self._id, self._password)
+        fault = call(self._world, name, self._id, self._password)
         self._world.find(self._id)
         if fault is not Fault.LIE:
             self._world.act(self._id, f"{name}:{detail}" if detail else name, change)
@@ -186,6 +205,26 @@ class MemoryReverseDns(_Reach):
         return TicketStatus(TicketState.DONE if done else TicketState.PENDING)
 
 
+class MemoryNullRoute(_Reach):
+    def read(self) -> frozenset[str]:
+        return self.look("null_route.read")[0].null_routed
+
+    def set(self, address: str, dropped: bool) -> Ticket:
+        def change(machine: Machine) -> None:
+            machine.null_routed = (
+                machine.null_routed | {address} if dropped else machine.null_routed - {address}
+            )
+
+        self.act("null_route.set", f"{address} {'dropped' if dropped else 'let through'}", change)
+        return _ticket(address=address, dropped=dropped)
+
+    def follow_up(self, ticket: Ticket) -> TicketStatus:
+        machine, _ = self.look("null_route.follow_up")
+        wanted = _read(ticket)
+        done = (str(wanted.get("address")) in machine.null_routed) == wanted.get("dropped")
+        return TicketStatus(TicketState.DONE if done else TicketState.PENDING)
+
+
 class MemoryRescue(_Reach):
     def is_active(self) -> bool:
         return self.look("rescue.is_active")[0].rescue
@@ -254,6 +293,7 @@ class MemoryServer:
         self.suspension: Suspension | None = MemorySuspension(*arguments) if "suspension" in parts else None
         self.access: Access | None = MemoryAccess(*arguments) if "access" in parts else None
         self.rdns: ReverseDns | None = MemoryReverseDns(*arguments) if "rdns" in parts else None
+        self.null_route: NullRoute | None = MemoryNullRoute(*arguments) if "null_route" in parts else None
         self.rescue: Rescue | None = MemoryRescue(*arguments) if "rescue" in parts else None
         self.traffic: Traffic | None = MemoryTraffic(*arguments) if "traffic" in parts else None
 
@@ -265,8 +305,11 @@ class MemoryServer:
 
 
 def identifiers_of(machine: Machine) -> tuple[Identifier, ...]:
+    """A machine without serial and MAC shows its address, as at upstreams that know no more of any."""
     pairs = (("serial", machine.serial), ("mac", machine.mac))
-    return tuple(Identifier(kind, value) for kind, value in pairs if value)
+    strong = tuple(Identifier(kind, value) for kind, value in pairs if value)
+    weak = (Identifier("primary_address", machine.address, Proof.WEAK),) if machine.address else ()
+    return strong or weak
 
 
 def _ticket(**wanted: object) -> Ticket:

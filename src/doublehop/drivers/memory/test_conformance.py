@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
+from decimal import Decimal
 
 import pytest
 
@@ -9,7 +10,7 @@ from doublehop.driver_kit.conformance.fault_proxy import Mode
 from doublehop.driver_kit.conformance.suite import Bench, Conformance
 from doublehop.driver_kit.conformance.world import PASSWORD, World
 from doublehop.driver_kit.conformance.world import world as place_named
-from doublehop.driver_kit.contract import Upstream
+from doublehop.driver_kit.contract import Price, SupplyOffer, Upstream
 from doublehop.driver_kit.secret import Secret
 from doublehop.drivers.memory.driver import DRIVER
 
@@ -56,4 +57,5 @@ class TestMemoryConformance(Conformance):
         if not place.machines:
             place.add("m1", address="192.0.2.1", password="the-root-password")
             place.add("m2", address="192.0.2.2")
+        place.offers = {"1": SupplyOffer("1", "AX-64", "8 cores", Price(Decimal("71.00"), Decimal(0), "EUR"))}
         return MemoryBench(place)

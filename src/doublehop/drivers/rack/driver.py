@@ -5,7 +5,6 @@ from dataclasses import dataclass
 
 from doublehop.driver_kit.certificates import look
 from doublehop.driver_kit.contract import (
-    Budget,
     ConnectionReport,
     CounterReading,
     Counters,
@@ -13,6 +12,7 @@ from doublehop.driver_kit.contract import (
     FieldKind,
     Inventory,
     ListedServer,
+    Ordering,
     Server,
     SettingField,
     Upstream,
@@ -32,8 +32,18 @@ from doublehop.drivers.rack.machine import (
     text_of,
 )
 from doublehop.drivers.rack.redfish import Bmc
+from doublehop.drivers.rack.snmp import (
+    AUTH_NAMES,
+    DEFAULT_AUTH,
+    DEFAULT_PRIV,
+    PRIV_NAMES,
+    Communities,
+    Login,
+    User,
+)
 from doublehop.drivers.rack.switch import Switch
 
+_V2C, _V3 = "v2c", "v3"
 _TESTED_BMCS = 3
 _TEST_LIMITS = Limits(connect_seconds=3, read_seconds=5, total_seconds=8)
 
@@ -72,11 +82,11 @@ class RackUpstream:
         self._records = records
         self._limits = limits
         address = text_of(settings, "switch")
-        reads, writes = secret_of(settings, "read_community"), secret_of(settings, "write_community")
-        self._switch = Switch(address, reads, writes, seconds=snmp_seconds) if address else None
+        self._switch = Switch(address, _login(settings), seconds=snmp_seconds) if address else None
         self._clients: dict[str, HttpClient | None] = {}
         self.inventory: Inventory | None = RackInventory(records)
         self.counters: Counters | None = RackCounters(self._switch, records) if self._switch else None
+        self.ordering: Ordering | None = None
 
     def server(self, external_id: str) -> Server:
         record = self._records.get(external_id)
@@ -145,6 +155,19 @@ def _test_bmc(record: Values, limits: Limits) -> tuple[tuple[str, bool, str], st
     return (what, True, text), ""
 
 
+def _login(settings: Values) -> Login:
+    if text_of(settings, "snmp_version") != _V3:
+        return Communities(secret_of(settings, "read_community"), secret_of(settings, "write_community"))
+    return User(
+        text_of(settings, "snmp_user"),
+        secret_of(settings, "snmp_auth_password"),
+        secret_of(settings, "snmp_priv_password"),
+        auth=text_of(settings, "snmp_auth") or DEFAULT_AUTH,
+        priv=text_of(settings, "snmp_priv") or DEFAULT_PRIV,
+        may_write=settings.get("snmp_may_switch") is True,
+    )
+
+
 def open_upstream(settings: Values, servers: Mapping[str, Values]) -> Upstream:
     return RackUpstream(settings, servers)
 
@@ -160,18 +183,65 @@ DRIVER = Driver(
             required=False,
             hint="Its management address, e.g. 192.0.2.2 or host:1161",
         ),
-        SettingField("read_community", "Read community", FieldKind.SECRET, required=False, hint="SNMP v2c"),
+        SettingField(
+            "snmp_version",
+            "SNMP version",
+            FieldKind.CHOICE,
+            required=False,
+            default=_V2C,
+            choices=((_V2C, "v2c, with communities"), (_V3, "v3, with a user")),
+        ),
+        SettingField("read_community", "Read community", FieldKind.SECRET, required=False, hint="Of v2c"),
         SettingField(
             "write_community",
             "Write community",
             FieldKind.SECRET,
             required=False,
-            hint="Empty: ports are counted but never switched",
+            hint="Of v2c. Empty: ports are counted but never switched",
+        ),
+        SettingField("snmp_user", "User", required=False, hint="Of v3"),
+        SettingField(
+            "snmp_auth",
+            "Authentication",
+            FieldKind.CHOICE,
+            required=False,
+            default=DEFAULT_AUTH,
+            choices=tuple((name, name) for name in AUTH_NAMES),
+            hint="Of v3",
+        ),
+        SettingField(
+            "snmp_auth_password",
+            "Authentication password",
+            FieldKind.SECRET,
+            required=False,
+            hint="Of v3; 8 characters or more",
+        ),
+        SettingField(
+            "snmp_priv",
+            "Encryption",
+            FieldKind.CHOICE,
+            required=False,
+            default=DEFAULT_PRIV,
+            choices=tuple((name, name) for name in PRIV_NAMES),
+            hint="Of v3",
+        ),
+        SettingField(
+            "snmp_priv_password",
+            "Encryption password",
+            FieldKind.SECRET,
+            required=False,
+            hint="Of v3; 8 characters or more. Empty: signed, but not encrypted",
+        ),
+        SettingField(
+            "snmp_may_switch",
+            "The v3 user may switch ports",
+            FieldKind.BOOLEAN,
+            required=False,
+            hint="Off: ports are counted but never switched",
         ),
     ),
     open=open_upstream,
     server_settings=FIELDS,
     endpoint_field="switch",
-    budget=Budget(per_minute=600, at_once=4),
     proves=PROVES,
 )

@@ -15,6 +15,7 @@ from doublehop.driver_kit.contract import (
     Identifier,
     ListedServer,
     Login,
+    NullRoute,
     PortControl,
     Power,
     PowerState,
@@ -69,7 +70,7 @@ PROVES = (
     ("recorded_serial", Proof.WEAK),
     ("recorded_mac", Proof.WEAK),
 )
-BMC_BUDGET = Budget(per_minute=240, at_once=2)
+BMC_BUDGET = Budget(calls=240, per_seconds=60, burst=60, at_once=2)
 """BMCs are small computers: two questions together are plenty."""
 BMC_LIMITS = Limits(connect_seconds=5, read_seconds=10, total_seconds=20)
 
@@ -214,6 +215,7 @@ class RackServer:
         self.suspension: Suspension | None = None
         self.access: Access | None = None
         self.rdns: ReverseDns | None = None
+        self.null_route: NullRoute | None = None
         self.rescue: Rescue | None = None
         self.traffic: Traffic | None = None
 
@@ -233,6 +235,7 @@ class UnknownMachine:
     suspension: Suspension | None = None
     access: Access | None = None
     rdns: ReverseDns | None = None
+    null_route: NullRoute | None = None
     rescue: Rescue | None = None
     traffic: Traffic | None = None
 

@@ -1,151 +1,255 @@
-"""The switch of a rack over SNMP v2c: gufo-snmp reads, pysnmp writes (gufo knows no SET).
+"""The switch of a rack over SNMP.
 
-Ports are matched by ifName each time, since an ifIndex may change when a switch restarts.
+A port's name, hardware address, counters and the device's uptime come in one PDU; ports are matched by ifName each time,
+since an ifIndex may change when a switch restarts. What was learned of a switch (which indexes there are) is kept in this
+process and checked by every answer, so that a reading asks for nothing twice.
 """
 
 import asyncio
 import ipaddress
 import socket
-from collections.abc import Iterator, Mapping, Sequence
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from itertools import islice
 from typing import Any
 
 import gufo.snmp
-import gufo.snmp.sync
 import pysnmp.error
-import pysnmp.hlapi.v3arch.asyncio as snmp_set
 
 from doublehop.driver_kit.contract import CounterReading, PortCounter
-from doublehop.driver_kit.errors import BadAnswer, NotFound, OutcomeUnknown, Refused, Unreachable
+from doublehop.driver_kit.errors import BadAnswer, CredentialsRejected, NotFound, OutcomeUnknown, Unreachable
 from doublehop.driver_kit.forms import split_host
-from doublehop.driver_kit.secret import Secret
+from doublehop.drivers.rack import identity
+from doublehop.drivers.rack.identity import UPTIME, number_of, text_of
+from doublehop.drivers.rack.snmp import Login, set_number
 
-_UPTIME = "1.3.6.1.2.1.1.3.0"
+_IF_NUMBER = "1.3.6.1.2.1.2.1.0"
 _IF_ENTRY = "1.3.6.1.2.1.2.2.1"
 _IF_X_ENTRY = "1.3.6.1.2.1.31.1.1.1"
 _NAME = f"{_IF_X_ENTRY}.1"
 _ADMIN = f"{_IF_ENTRY}.7"
-_COLUMNS = {
-    "name": _NAME,
-    "in64": f"{_IF_X_ENTRY}.6",
-    "out64": f"{_IF_X_ENTRY}.10",
-    "megabits": f"{_IF_X_ENTRY}.15",
-    "jump": f"{_IF_X_ENTRY}.19",
-    "admin": _ADMIN,
-    "oper": f"{_IF_ENTRY}.8",
-}
-_COLUMNS_32 = {"in32": f"{_IF_ENTRY}.10", "out32": f"{_IF_ENTRY}.16"}
-_PORTS_PER_QUESTION = 6
-"""Seven columns of six ports and the uptime fit one datagram of 1,500 octets."""
+# Name, octets in and out (64 bits), Mbit/s, discontinuity, hardware address. What nobody uses is not asked: it costs the switch most.
+_COLUMNS = (
+    _NAME,
+    f"{_IF_X_ENTRY}.6",
+    f"{_IF_X_ENTRY}.10",
+    f"{_IF_X_ENTRY}.15",
+    f"{_IF_X_ENTRY}.19",
+    f"{_IF_ENTRY}.6",
+)
+_COLUMNS_32 = (f"{_IF_ENTRY}.10", f"{_IF_ENTRY}.16")
+_PORTS_PER_QUESTION = 7
+"""With six columns and the uptime they fit one datagram of 1,500 octets, of SNMPv3 too. A device with less room gets less."""
 _MOST_PORTS = 4096
 _TRIES = 2
+READ_WITHIN_SECONDS = 60.0
+"""For a whole reading: far less than a slot."""
 _UP, _DOWN = 1, 2
+_MOST_SWITCHES = 4096
+
+
+class _Renumbered(Exception):
+    """What was learned of the ports does not hold any more."""
+
+
+@dataclass(frozen=True)
+class _Question:
+    """Some ports, and the objects that are asked for: the uptime, then the columns of each port."""
+
+    indexes: Sequence[int]
+    oids: Sequence[str]
+
+
+@dataclass
+class _Known:
+    """What was learned of one switch: ifIndex to ifName, how many interfaces it told of then, and how to ask for them."""
+
+    names: dict[int, str]
+    interfaces: int
+    questions: list[_Question] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        indexes = sorted(self.names)
+        starts = range(0, len(indexes), _PORTS_PER_QUESTION)
+        self.questions = [_question(indexes[at : at + _PORTS_PER_QUESTION]) for at in starts]
+
+
+def _question(indexes: Sequence[int]) -> _Question:
+    return _Question(indexes, [UPTIME, *(f"{oid}.{index}" for index in indexes for oid in _COLUMNS)])
+
+
+_learned: dict[str, _Known] = {}
+"""By address. Nothing secret, and nothing that the next answer does not confirm."""
 
 
 class Switch:
     """``address`` is ``host`` or ``host:port``. Nothing is sent before a method is called."""
 
-    def __init__(self, address: str, read: Secret, write: Secret, *, seconds: float = 3.0) -> None:
+    def __init__(
+        self,
+        address: str,
+        login: Login,
+        *,
+        seconds: float = 3.0,
+        read_within_seconds: float = READ_WITHIN_SECONDS,
+    ) -> None:
         self.address = address
-        self._read = read
-        self._write = write
+        self._login = login
         self._seconds = seconds
+        self._within = read_within_seconds
         self._session: Any = None
+        self._until: float | None = None
 
     @property
     def may_write(self) -> bool:
-        return bool(self._write)
+        return self._login.may_write
 
     def read(self) -> CounterReading:
-        """All ports. A port's name, counters and the uptime come in one PDU; six ports share one.
+        """All ports. Ends within READ_WITHIN_SECONDS, give or take one question.
 
-        Raises Unreachable, and BadAnswer when names moved or the switch restarted while it was read.
+        Raises Unreachable, CredentialsRejected (SNMPv3 only), and BadAnswer when names moved or the switch restarted while
+        it was read.
         """
-        names = self._names()
-        taken_at = datetime.now(UTC)
-        uptimes: list[int] = []
-        ports: list[PortCounter] = []
-        for chunk in _chunks(sorted(names), _PORTS_PER_QUESTION):
-            seen = self._get([_UPTIME, *(f"{oid}.{index}" for index in chunk for oid in _COLUMNS.values())])
-            uptimes.append(_number(seen.get(_UPTIME)))
-            ports += [self._port(index, names[index], seen) for index in chunk]
-        if uptimes != sorted(uptimes):
-            raise BadAnswer(f"the switch {self.address} restarted while it was read")
-        return CounterReading(self.address, taken_at, uptimes[0] if uptimes else 0, tuple(ports))
+        self._until = time.monotonic() + self._within
+        try:
+            known = _learned.get(self.address)
+            if known is not None:
+                try:
+                    return self._reading(known)
+                except _Renumbered:
+                    _learned.pop(self.address, None)
+            reading = self._reading(self._learn())
+        except _Renumbered:
+            raise BadAnswer(f"the ports of {self.address} were numbered anew while they were read") from None
+        finally:
+            self._until = None
+        return reading
 
     def uptime(self) -> int:
         """Its uptime in 1/100 s. Raises Unreachable."""
-        return _number(self._get([_UPTIME]).get(_UPTIME))
+        return number_of(self._get([UPTIME]).get(UPTIME))
 
     def is_enabled(self, if_name: str) -> bool:
         """Raises NotFound when there is no port of that name."""
         return self._checked(if_name, self._index_of(if_name))
 
     def set_enabled(self, if_name: str, enabled: bool) -> None:
-        """SET of ifAdminStatus, sent once. Raises Refused, OutcomeUnknown, or the errors of reading."""
+        """SET of ifAdminStatus, sent once. Raises Refused, CredentialsRejected, OutcomeUnknown, or the errors of reading."""
         index = self._index_of(if_name)
-        wanted = snmp_set.ObjectType(
-            snmp_set.ObjectIdentity(f"{_ADMIN}.{index}"), snmp_set.Integer32(_UP if enabled else _DOWN)
-        )
+        host, port = self._endpoint()
+        what = f"{if_name} of {self.address}"
         try:
-            trouble, status = asyncio.run(self._set(wanted))
-        except (pysnmp.error.PySnmpError, OSError):
-            raise OutcomeUnknown(f"setting {if_name} of {self.address} broke off") from None
-        if trouble:
-            raise OutcomeUnknown(
-                f"{self.address} did not answer the change of {if_name}: it is slow, or the write community is wrong"
+            asyncio.run(
+                set_number(
+                    self._login,
+                    host,
+                    port,
+                    f"{_ADMIN}.{index}",
+                    _UP if enabled else _DOWN,
+                    seconds=self._seconds,
+                    what=what,
+                )
             )
-        if status:
-            raise Refused(f"{self.address} refuses to set {if_name}: SNMP error {status}")
+        except (pysnmp.error.PySnmpError, OSError):
+            raise OutcomeUnknown(f"setting {what} broke off") from None
 
     def close(self) -> None:
         self._session = None
 
-    async def _set(self, wanted: Any) -> tuple[bool, int]:
-        host, port = self._endpoint()
-        family = snmp_set.Udp6TransportTarget if ":" in host else snmp_set.UdpTransportTarget
-        engine = snmp_set.SnmpEngine()
-        try:
-            trouble, status, _, _ = await snmp_set.set_cmd(
-                engine,
-                snmp_set.CommunityData(self._write.reveal(), mpModel=1),  # noqa: S508 (the README says why)
-                await family.create((host, port), timeout=self._seconds, retries=0),
-                snmp_set.ContextData(),
-                wanted,
-                lookupMib=False,
-            )
-        finally:
-            engine.close_dispatcher()
-        return bool(trouble), int(status)
+    # ------------------------------------------------------------ all ports
 
-    def _port(self, index: int, name: str, seen: Mapping[str, Any]) -> PortCounter:
-        row = {column: seen.get(f"{oid}.{index}") for column, oid in _COLUMNS.items()}
-        if _text(row["name"]) != name:
-            raise BadAnswer(f"the ports of {self.address} were numbered anew while they were read")
-        octets, bits = (row["in64"], row["out64"]), 64
-        if None in octets:
-            narrow = self._get([f"{_NAME}.{index}", *(f"{oid}.{index}" for oid in _COLUMNS_32.values())])
-            octets, bits = (narrow.get(f"{oid}.{index}") for oid in _COLUMNS_32.values()), 32  # type: ignore[assignment]
-        in_octets, out_octets = octets
-        return PortCounter(
-            name,
-            _number(in_octets),
-            _number(out_octets),
-            bits=bits,
-            speed_bps=_number(row["megabits"]) * 1_000_000,
-            enabled=row["admin"] != _DOWN,
-            up=row["oper"] == _UP,
-            discontinuity=_number(row["jump"]),
+    def _learn(self) -> _Known:
+        known = _Known(self._names(), number_of(self._get([_IF_NUMBER]).get(_IF_NUMBER)))
+        while len(_learned) >= _MOST_SWITCHES:
+            _learned.pop(next(iter(_learned)), None)
+        _learned[self.address] = known
+        return known
+
+    def _reading(self, known: _Known) -> CounterReading:
+        head = self._get([*identity.OIDS, _IF_NUMBER])
+        taken_at = datetime.now(UTC)
+        if UPTIME not in head:
+            raise BadAnswer(
+                f"the switch {self.address} does not tell its uptime: our community or user must be allowed to see sysUpTime"
+            )
+        if number_of(head.get(_IF_NUMBER)) != known.interfaces:
+            raise _Renumbered
+        uptimes = [number_of(head[UPTIME])]
+        ports: list[PortCounter] = []
+        waiting = list(reversed(known.questions))
+        while waiting:
+            question = waiting.pop()
+            seen = self._get(question.oids)
+            if UPTIME not in seen:
+                waiting += reversed(self._smaller(known, question))
+                continue
+            uptimes.append(number_of(seen[UPTIME]))
+            ports += self._ports(question, known.names, seen)
+        if uptimes != sorted(uptimes):
+            raise BadAnswer(f"the switch {self.address} restarted while it was read")
+        return CounterReading(
+            identity.device_of(head, self.address),
+            taken_at,
+            uptimes[0],
+            tuple(ports),
+            boots=number_of(head.get(identity.BOOTS)),
+            engine_seconds=number_of(head.get(identity.ENGINE_SECONDS)),
         )
 
+    def _smaller(self, known: _Known, question: _Question) -> list[_Question]:
+        """An answer without anything means "too big". The smaller questions are remembered."""
+        half = len(question.indexes) // 2
+        if not half:
+            raise BadAnswer(f"the switch {self.address} gives no answer about its ports")
+        halves = [_question(question.indexes[:half]), _question(question.indexes[half:])]
+        at = known.questions.index(question)
+        known.questions[at : at + 1] = halves
+        return halves
+
+    def _ports(self, question: _Question, names: dict[int, str], seen: dict[str, Any]) -> list[PortCounter]:
+        found = []
+        values = [seen.get(oid) for oid in question.oids]
+        for place, index in enumerate(question.indexes):
+            start = 1 + place * len(_COLUMNS)
+            name, octets_in, octets_out, megabits, jump, mac = values[start : start + len(_COLUMNS)]
+            if text_of(name) != names[index]:
+                raise _Renumbered
+            bits = 64
+            if octets_in is None or octets_out is None:
+                octets_in, octets_out = self._narrow(index, names[index])
+                bits = 32
+            found.append(
+                PortCounter(
+                    names[index],
+                    number_of(octets_in),
+                    number_of(octets_out),
+                    bits=bits,
+                    speed_bps=number_of(megabits) * 1_000_000,
+                    discontinuity=number_of(jump),
+                    fingerprint=identity.mac_of(mac),
+                )
+            )
+        return found
+
+    def _narrow(self, index: int, name: str) -> tuple[Any, Any]:
+        """The 32-bit counters of a device that has no others, with the name beside them."""
+        seen = self._get([f"{_NAME}.{index}", *(f"{oid}.{index}" for oid in _COLUMNS_32)])
+        if text_of(seen.get(f"{_NAME}.{index}")) != name:
+            raise _Renumbered
+        octets_in, octets_out = (seen.get(f"{oid}.{index}") for oid in _COLUMNS_32)
+        return octets_in, octets_out
+
     def _names(self) -> dict[int, str]:
-        """ifIndex to ifName."""
         names: dict[int, str] = {}
         for oid, value in self._walk(_NAME):
-            names[int(oid.rsplit(".", 1)[1])] = _text(value)
+            names[int(oid.rsplit(".", 1)[1])] = text_of(value)
             if len(names) > _MOST_PORTS:
                 raise BadAnswer(f"the switch {self.address} names more than {_MOST_PORTS} ports")
         return names
+
+    # ------------------------------------------------------------ one port
 
     def _index_of(self, if_name: str) -> int:
         indexes = [index for index, name in self._names().items() if name == if_name]
@@ -157,37 +261,46 @@ class Switch:
 
     def _checked(self, if_name: str, index: int) -> bool:
         seen = self._get([f"{_NAME}.{index}", f"{_ADMIN}.{index}"])
-        if _text(seen.get(f"{_NAME}.{index}")) != if_name or f"{_ADMIN}.{index}" not in seen:
+        if text_of(seen.get(f"{_NAME}.{index}")) != if_name or f"{_ADMIN}.{index}" not in seen:
             raise BadAnswer(f"the ports of {self.address} were numbered anew while they were read")
         return bool(seen[f"{_ADMIN}.{index}"] != _DOWN)
 
+    # ------------------------------------------------------------ questions
+
     def _get(self, oids: Sequence[str]) -> dict[str, Any]:
-        return dict(self._try(lambda session: session.get_many(oids)))
+        found: dict[str, Any] = self._try(lambda session: session.get_many(oids))
+        return found
 
     def _walk(self, oid: str) -> list[tuple[str, Any]]:
-        return list(self._try(lambda session: _bounded(session.getbulk(oid), _MOST_PORTS + 1)))
+        found: list[tuple[str, Any]] = self._try(
+            lambda session: list(islice(session.getbulk(oid), _MOST_PORTS + 1))
+        )
+        return found
 
-    def _try(self, question: Any) -> Any:
+    def _try(self, question: Callable[[Any], Any]) -> Any:
         """Asks twice: a datagram may be lost, and reading changes nothing."""
         for last in [False] * (_TRIES - 1) + [True]:
+            if self._until is not None and time.monotonic() > self._until:
+                raise Unreachable(f"the switch {self.address} is too slow to be read in {self._within:.0f} s")
             try:
                 return question(self._opened())
             except (TimeoutError, OSError):
                 self._session = None
                 if last:
                     break
+            except gufo.snmp.SnmpAuthError:
+                self._session = None
+                raise CredentialsRejected(
+                    f"the switch {self.address} refuses the SNMPv3 user, its password or its algorithm"
+                ) from None
             except (gufo.snmp.SnmpError, ValueError, RuntimeError):
                 raise BadAnswer(f"the switch {self.address} gave an answer that makes no sense") from None
-        raise Unreachable(
-            f"the switch {self.address} does not answer: it is off, or the read community is wrong"
-        )
+        raise Unreachable(f"the switch {self.address} does not answer: {self._login.silence}")
 
     def _opened(self) -> Any:
         if self._session is None:
             host, port = self._endpoint()
-            self._session = gufo.snmp.sync.SnmpSession(
-                host, port=port, community=self._read.reveal(), timeout=self._seconds, max_repetitions=25
-            )
+            self._session = self._login.session(host, port, self._seconds)
         return self._session
 
     def _endpoint(self) -> tuple[str, int]:
@@ -205,24 +318,3 @@ def _address_of(host: str) -> str:
         return str(ipaddress.ip_address(host))
     except ValueError:
         return str(socket.getaddrinfo(host, None, type=socket.SOCK_DGRAM)[0][4][0])
-
-
-def _bounded(pairs: Iterator[tuple[str, Any]], at_most: int) -> list[tuple[str, Any]]:
-    return [pair for pair, _ in zip(pairs, range(at_most), strict=False)]
-
-
-def _chunks(indexes: Sequence[int], size: int) -> Iterator[Sequence[int]]:
-    for start in range(0, len(indexes), size):
-        yield indexes[start : start + size]
-
-
-def _text(value: object) -> str:
-    return value.decode("utf-8", "replace") if isinstance(value, bytes) else ""
-
-
-def _number(value: object) -> int:
-    if value is None:
-        return 0
-    if not isinstance(value, int):
-        raise BadAnswer("a counter of the switch is no number")
-    return value

@@ -11,6 +11,7 @@ from doublehop.driver_kit.contract import (
     FieldKind,
     Inventory,
     ListedServer,
+    Ordering,
     Server,
     SettingField,
     Upstream,
@@ -27,7 +28,7 @@ from doublehop.drivers.singlehop.machine import PROVES, SinglehopServer, identif
 from doublehop.drivers.singlehop.report import report
 from doublehop.drivers.singlehop.words import Line, Logins
 
-BUDGET = Budget(per_minute=240, at_once=4)
+BUDGET = Budget(calls=240, per_seconds=60, burst=120, at_once=4)
 
 
 class SinglehopInventory:
@@ -59,6 +60,7 @@ class SinglehopUpstream:
     """Tests shorten the limits, and replace the network by ``carrier``."""
 
     counters: Counters | None = None
+    ordering: Ordering | None = None
 
     def __init__(
         self,

@@ -13,6 +13,7 @@ from doublehop.driver_kit.contract import (
     HealthReading,
     Identifier,
     Login,
+    NullRoute,
     PortControl,
     Power,
     PowerState,
@@ -236,6 +237,7 @@ class SinglehopServer:
     power_switch: PowerSwitch | None = None
     health: HealthReading | None = None
     port: PortControl | None = None
+    null_route: NullRoute | None = None
 
     def __init__(self, account: Account, external_id: str) -> None:
         self.external_id = external_id

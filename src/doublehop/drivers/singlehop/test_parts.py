@@ -84,6 +84,7 @@ def test_over_leap_the_account_reboots_and_a_vm_in_its_own_way():
 @pytest.mark.parametrize(
     ("word", "state"),
     [
+        ("held", TicketState.PENDING),
         ("queued", TicketState.PENDING),
         ("running", TicketState.PENDING),
         ("done", TicketState.DONE),

@@ -1,0 +1,1 @@
+"""Another Doublehop, through its public API."""
