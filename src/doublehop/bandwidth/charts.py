@@ -7,12 +7,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import numpy as np
 from numpy.typing import NDArray
 
 from doublehop.bandwidth.percentile import ninety_fifth
 from doublehop.bandwidth.slots import DAY_MS, SLOT_SECONDS, SLOTS_PER_DAY, start_of
+from doublehop.bandwidth.spans import Grain, Span
 
 UNIT = "Mbit/s"
 VOLUME_UNIT = "GB"
@@ -106,7 +108,8 @@ class Provided:
 class Chart:
     """A chart with everything that is said about it. ``start`` to ``end`` is the axis; the lines end where time has come."""
 
-    span: str
+    span: Span
+    """What was asked for. Its zone is that of labels and days, except where the lines are made of UTC's days."""
     start: datetime
     end: datetime
     octets_in: int
@@ -116,11 +119,17 @@ class Chart:
     has_sample_history: bool
     rows: tuple[Row, ...]
     """The table beside the chart, newest first; its octets add up to the totals."""
+    grain: Grain = Grain.DAY
+    """Of the table's lines."""
+    by_days: bool = False
+    """Made of what is kept by UTC day: no 5-minute values are behind it, and no 95th percentile."""
     step_seconds: int = SLOT_SECONDS
     inward: tuple[float | None, ...] = ()
     outward: tuple[float | None, ...] = ()
+    top: tuple[float | None, ...] = ()
+    """The highest 5 minutes of either direction in each point, where a point is longer: thinning hides no peak."""
     p95: float | None = None
-    """So far: the larger of in and out, top 5 % left out, unmeasured values as zero. None for a year."""
+    """The larger of in and out, top 5 % left out, unmeasured values as zero; of a span that is not over, so far."""
     highest: float | None = None
     highest_at: datetime | None = None
     """The beginning of the 5 minutes; for a year, of the day."""
@@ -144,17 +153,25 @@ class Chart:
     def is_empty(self) -> bool:
         return self.last_value_at is None
 
+    @property
+    def zone(self) -> ZoneInfo:
+        """Of its labels and its axis."""
+        return ZoneInfo("UTC") if self.by_days or self.provided else self.span.zone
+
 
 def chart_data(chart: Chart) -> dict[str, Any]:
     """For the script that draws: times in seconds since 1970."""
     return {
         "unit": chart.unit,
+        "zone": chart.zone.key,
+        "days": chart.by_days,
         "provided": chart.provided is not None,
         "start": int(chart.start.timestamp()),
         "end": int(chart.end.timestamp()),
         "step": chart.step_seconds,
         "in": list(chart.inward),
         "out": list(chart.outward),
+        "top": list(chart.top),
         "p95": chart.p95,
         "highest": chart.highest,
         "gaps": [[int(since.timestamp()), int(until.timestamp())] for since, until in chart.gaps],
@@ -183,6 +200,23 @@ def thin(octets: NDArray[np.int64], measured: NDArray[np.bool_], step: int) -> t
     sums = np.pad(octets * measured, (0, padding)).reshape(-1, step).sum(axis=1).tolist()
     counts = np.pad(measured, (0, padding)).reshape(-1, step).sum(axis=1).tolist()
     return tuple(rate(total / count) if count else None for total, count in zip(sums, counts, strict=True))
+
+
+def peaks(octets: NDArray[np.int64], measured: NDArray[np.bool_], step: int) -> tuple[float | None, ...]:
+    """The largest measured slot of each ``step``; None where none was."""
+    padding = -octets.size % step
+    known = np.where(measured, octets, -1)
+    highest = np.pad(known, (0, padding), constant_values=-1).reshape(-1, step).max(axis=1).tolist()
+    return tuple(rate(most) if most >= 0 else None for most in highest)
+
+
+def peaks_of_days(rows: Sequence[Row | None], days: int) -> tuple[float | None, ...]:
+    """The same from rows of days, for every ``days`` of them."""
+    line: list[float | None] = []
+    for start in range(0, len(rows), days):
+        known = [row.highest_octets for row in rows[start : start + days] if row is not None and row.measured]
+        line.append(rate(max(known)) if known else None)
+    return tuple(line)
 
 
 def thin_days(rows: Sequence[Row | None], days: int, *, outward: bool) -> tuple[float | None, ...]:

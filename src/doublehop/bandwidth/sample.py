@@ -8,22 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from doublehop.bandwidth.slots import SLOT_MS, SLOT_SECONDS, SLOTS_PER_DAY
-from doublehop.bandwidth.store import RECORD
+from doublehop.bandwidth.store import RECORD, Series
 
 GAP_DAYS_BEFORE_END = 5
 GAP_STARTS = 272
 GAP_SLOTS = 67
 """From 22:40 for five and a half hours nothing was measured, so that a gap can be seen."""
-
-
-@dataclass(frozen=True)
-class Series:
-    """Octets of one port from slot ``first`` on; what is not ``measured`` is zero."""
-
-    first: int
-    octets_in: NDArray[np.int64]
-    octets_out: NDArray[np.int64]
-    measured: NDArray[np.bool_]
 
 
 @dataclass(frozen=True)

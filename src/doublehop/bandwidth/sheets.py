@@ -1,6 +1,12 @@
-"""The same numbers as on the page, as cells of a CSV file, oldest first. Pure. Volumes in GB (10^9 octets), times UTC."""
+"""The same numbers as on the page, as cells of a CSV file, oldest first. Pure. Volumes in GB (10^9 octets).
+
+Periods of a table are times of the zone that its head names, with their distance from UTC where it has one; single values have
+times of UTC.
+"""
 
 from collections.abc import Iterable
+from datetime import datetime
+from zoneinfo import ZoneInfo
 
 import numpy as np
 
@@ -23,13 +29,13 @@ PIECES_HEAD = ("Begins (UTC)", "Ends (UTC)", "In, octets", "Out, octets", "Compl
 VALUES_HEAD = ("Begins (UTC)", "In, octets", "Out, octets", "In, Mbit/s", "Out, Mbit/s")
 
 
-def table_lines(rows: Iterable[Row]) -> list[tuple[object, ...]]:
+def table_lines(rows: Iterable[Row], zone: ZoneInfo) -> list[tuple[object, ...]]:
     """The table, and the octets behind its numbers."""
     return [
-        TABLE_HEAD,
+        _head(TABLE_HEAD, zone),
         *(
             (
-                f"{row.start:%Y-%m-%d %H:%M}",
+                _time(row.start, zone),
                 row.in_gb,
                 row.out_gb,
                 "" if row.highest is None else row.highest,
@@ -43,13 +49,13 @@ def table_lines(rows: Iterable[Row]) -> list[tuple[object, ...]]:
     ]
 
 
-def figure_lines(rows: Iterable[Row]) -> list[tuple[object, ...]]:
+def figure_lines(rows: Iterable[Row], zone: ZoneInfo) -> list[tuple[object, ...]]:
     """The table of figures that were counted elsewhere."""
     return [
-        FIGURES_HEAD,
+        _head(FIGURES_HEAD, zone),
         *(
             (
-                f"{row.start:%Y-%m-%d %H:%M}",
+                _time(row.start, zone),
                 row.in_gb,
                 row.out_gb,
                 _yes(row.complete),
@@ -76,6 +82,15 @@ def piece_lines(pieces: Iterable[Piece]) -> list[tuple[object, ...]]:
             for one in pieces
         ),
     ]
+
+
+def _head(names: tuple[str, ...], zone: ZoneInfo) -> tuple[str, ...]:
+    return (f"Period ({zone.key})", *names[1:])
+
+
+def _time(moment: datetime, zone: ZoneInfo) -> str:
+    there = moment.astimezone(zone)
+    return f"{there:%Y-%m-%d %H:%M}" if zone.key == "UTC" else f"{there:%Y-%m-%d %H:%M %z}"
 
 
 def _yes(true: bool) -> str:

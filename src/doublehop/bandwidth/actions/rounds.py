@@ -1,269 +1,240 @@
-"""One reading of all ports of an upstream, written down. It changes nothing at a machine, so it leaves no journal line."""
+"""Readings of all ports of upstreams, written down. They change nothing at a machine, so they leave no journal line."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
+from functools import cached_property
+from itertools import pairwise
 
+import numpy as np
 from django.db import transaction
-from django.utils import timezone
 
-from doublehop.bandwidth import slots, store
-from doublehop.bandwidth.models import Baseline, Block, Collection, Daily, Wiring
-from doublehop.bandwidth.slots import Advance, Part, Reading, Unused
-from doublehop.driver_kit.contract import CounterReading, PortCounter
-from doublehop.fleet.models import Port
+from doublehop.bandwidth import counters, packed, slots
+from doublehop.bandwidth.actions.keeping import Certain, keep_doubts, keep_gaps, keep_slots
+from doublehop.bandwidth.actions.known import Known, known_of, save_states, save_told
+from doublehop.bandwidth.actions.recounting import recount
+from doublehop.bandwidth.actions.wiring import follow_wiring
+from doublehop.bandwidth.bulk import put
+from doublehop.bandwidth.counters import Taken
+from doublehop.bandwidth.models import DeviceState, RawReading
+from doublehop.bandwidth.packed import STANDING, Device, Moved
+from doublehop.bandwidth.readings import LATEST_MS, UPTIME_WRAP, Reason
+from doublehop.driver_kit.contract import CounterReading
 
 NAMED_AT_MOST = 5
+_DEVICE_NAME = 200
 
 
 @dataclass(frozen=True)
-class _Step:
-    """One port in one round."""
+class _Round:
+    """One reading of one upstream on its way."""
 
-    port: Port
-    reading: Reading
-    advance: Advance | None
-    """None when the reading is no new baseline, so nothing moves."""
-    unused: Unused | None
+    known: Known
+    reading: CounterReading
+    taken: Taken
+    taken_ms: int
 
+    @property
+    def device(self) -> str:
+        return self.reading.device[:_DEVICE_NAME]
 
-# ---------------------------------------------------------------- one round
+    @property
+    def uptime_cs(self) -> int:
+        return self.reading.uptime_centiseconds % UPTIME_WRAP
 
-
-@transaction.atomic
-def write_round(upstream_id: int, reading: CounterReading) -> None:
-    """Takes in one reading of all ports of an upstream: slots that are complete, volumes by day, new baselines.
-
-    Everything or nothing; the same reading again changes nothing.
-    """
-    collection = _lock(upstream_id)
-    ports = list(Port.objects.filter(upstream_id=upstream_id))
-    before = Baseline.objects.in_bulk([port.pk for port in ports])
-    counters = _by_name(reading.ports)
-    steps = [
-        _step(port, _reading_of(reading, counters[port.if_name]), before.get(port.pk))
-        for port in ports
-        if port.if_name in counters
-    ]
-    _keep(upstream_id, [(step.port.pk, step.advance) for step in steps if step.advance is not None])
-    _store_baselines(steps)
-    _follow_wiring(upstream_id, ports, before, slots.slot_of(reading.taken_at))
-    _note_round(collection, reading, steps, [port.if_name for port in ports if port.if_name not in counters])
-
-
-@transaction.atomic
-def note_failure(upstream_id: int, text: str) -> None:
-    """A round that brought nothing: its slots stay unmeasured. The first time of a row of failures is kept."""
-    collection = _lock(upstream_id)
-    collection.failing_since = collection.failing_since or timezone.now()
-    collection.failure_text = text[:500]
-    collection.save()
-
-
-def _lock(upstream_id: int) -> Collection:
-    """Two collectors of one upstream follow each other."""
-    Collection.objects.get_or_create(upstream_id=upstream_id)
-    return Collection.objects.select_for_update().get(upstream_id=upstream_id)
-
-
-def _by_name(counters: Sequence[PortCounter]) -> dict[str, PortCounter]:
-    """A name that a switch gives twice says nothing about which port is meant, so neither is used."""
-    names: dict[str, list[PortCounter]] = defaultdict(list)
-    for counter in counters:
-        names[counter.if_name].append(counter)
-    return {name: found[0] for name, found in names.items() if len(found) == 1}
-
-
-def _reading_of(reading: CounterReading, counter: PortCounter) -> Reading:
-    return Reading(
-        device=reading.device[:200],
-        taken_ms=slots.to_ms(reading.taken_at),
-        uptime_cs=reading.uptime_centiseconds,
-        # What the switch received is what the server sent.
-        octets_in=counter.out_octets,
-        octets_out=counter.in_octets,
-        bits=counter.bits,
-        speed_bps=counter.speed_bps,
-        discontinuity=counter.discontinuity,
-    )
-
-
-def _step(port: Port, current: Reading, baseline: Baseline | None) -> _Step:
-    if baseline is None:
-        nothing_yet = Part(current.taken_ms // slots.SLOT_MS)
-        return _Step(port, current, slots.advance(nothing_yet, None, current.taken_ms), None)
-    previous = _previous(baseline, current.speed_bps)
-    result = slots.deltas(previous, current)
-    open_part = Part(
-        previous.taken_ms // slots.SLOT_MS, baseline.open_in, baseline.open_out, baseline.open_ms
-    )
-    if not isinstance(result, Unused):
-        return _Step(port, current, slots.advance(open_part, result, current.taken_ms), None)
-    moved = slots.advance(open_part, None, current.taken_ms) if result.new_baseline else None
-    return _Step(port, current, moved, result)
-
-
-def _previous(baseline: Baseline, speed_bps: int) -> Reading:
-    return Reading(
-        device=baseline.device,
-        taken_ms=slots.to_ms(baseline.taken_at),
-        uptime_cs=baseline.uptime_centiseconds,
-        octets_in=int(baseline.octets_in),
-        octets_out=int(baseline.octets_out),
-        bits=baseline.bits,
-        speed_bps=speed_bps,
-        discontinuity=baseline.discontinuity,
-    )
-
-
-def _store_baselines(steps: Iterable[_Step]) -> None:
-    rows = [
-        _baseline(step.port.pk, step.reading, step.advance.open) for step in steps if step.advance is not None
-    ]
-    Baseline.objects.bulk_create(
-        rows,
-        update_conflicts=True,
-        unique_fields=["port_id"],
-        update_fields=[field.name for field in Baseline._meta.concrete_fields if not field.primary_key],
-    )
-
-
-def _baseline(port_id: int, reading: Reading, open_part: Part) -> Baseline:
-    return Baseline(
-        port_id=port_id,
-        device=reading.device,
-        taken_at=slots.from_ms(reading.taken_ms),
-        uptime_centiseconds=reading.uptime_cs,
-        octets_in=str(reading.octets_in),
-        octets_out=str(reading.octets_out),
-        bits=reading.bits,
-        discontinuity=reading.discontinuity,
-        open_in=open_part.octets_in,
-        open_out=open_part.octets_out,
-        open_ms=open_part.covered_ms,
-    )
-
-
-def _note_round(
-    collection: Collection, reading: CounterReading, steps: Sequence[_Step], missing: Sequence[str]
-) -> None:
-    discarded = [step for step in steps if step.unused is not None and step.unused.counts_as_discarded]
-    collection.last_round_at = reading.taken_at
-    collection.ports_read = len(steps)
-    collection.failing_since, collection.failure_text = None, ""
-    collection.discarded += len(discarded)
-    if discarded and (unused := discarded[0].unused):
-        when = reading.taken_at.strftime("%d %b %Y, %H:%M UTC")
-        collection.last_discard = f"{when}, {discarded[0].port.if_name} not counted: {unused.reason}."[:300]
-    collection.remark = ""
-    if missing:
-        names = ", ".join(missing[:NAMED_AT_MOST]) + (", …" if len(missing) > NAMED_AT_MOST else "")
-        collection.remark = f"The switch has no port {names}."[:500]
-    collection.save()
-
-
-# ---------------------------------------------------------------- blocks and days
-
-
-def _keep(upstream_id: int, moved: Sequence[tuple[int, Advance]]) -> None:
-    """Writes complete slots into blocks, and everything into its day."""
-    days = _Days()
-    by_slot: dict[int, dict[int, Part]] = defaultdict(dict)
-    for port_id, advance in moved:
-        for part in advance.loose:
-            days.add(port_id, part, measured=False)
-        for part in advance.measured:
-            by_slot[part.slot][port_id] = part
-    ids = {store.block_id(upstream_id, slot): slot for slot in by_slot}
-    there = Block.objects.in_bulk(list(ids)) if ids else {}
-    blocks = []
-    for block_id, slot in ids.items():
-        old = store.unpack(there[block_id].records).tolist() if block_id in there else []
-        taken = {record[0] for record in old}
-        new = [
-            (port_id, part.octets_in, part.octets_out)
-            for port_id, part in by_slot[slot].items()
-            if port_id not in taken
-        ]
-        # A slot is lived twice only when our clock went back. What stands there stays; a sum would be above the truth.
-        for port_id, part in by_slot[slot].items():
-            days.add(port_id, part, measured=port_id not in taken)
-        blocks.append(Block(pk=block_id, records=store.pack([*old, *new])))
-    Block.objects.bulk_create(blocks, update_conflicts=True, unique_fields=["id"], update_fields=["records"])
-    days.store()
-
-
-class _Days:
-    """Sums up parts by port and day, then adds them to the rows."""
-
-    def __init__(self) -> None:
-        self._parts: dict[tuple[int, date], list[tuple[Part, bool]]] = defaultdict(list)
-
-    def add(self, port_id: int, part: Part, *, measured: bool) -> None:
-        self._parts[port_id, slots.start_of(part.slot).date()].append((part, measured))
-
-    def store(self) -> None:
-        if not self._parts:
-            return
-        ports, dates = {port for port, _ in self._parts}, {day for _, day in self._parts}
-        there = {
-            (row.port_id, row.day): row for row in Daily.objects.filter(port_id__in=ports, day__in=dates)
-        }
-        rows = []
-        for (port_id, day), parts in self._parts.items():
-            row = there.get((port_id, day)) or Daily(port_id=port_id, day=day)
-            for part, measured in parts:
-                _add_to_day(row, part, measured=measured)
-            rows.append(row)
-        Daily.objects.bulk_create(
-            rows,
-            update_conflicts=True,
-            unique_fields=["port_id", "day"],
-            update_fields=["octets_in", "octets_out", "max_in", "max_out", "slots", "covered_ms"],
+    @cached_property
+    def shared(self) -> Device:
+        read = self.reading
+        return Device(
+            packed.digest(self.device),
+            read.boots & 0xFFFFFFFF,
+            read.engine_seconds & 0xFFFFFFFF,
+            self.uptime_cs,
+            self.taken_ms,
         )
 
-
-def _add_to_day(row: Daily, part: Part, *, measured: bool) -> None:
-    row.octets_in += part.octets_in
-    row.octets_out += part.octets_out
-    row.covered_ms = min(slots.DAY_MS, row.covered_ms + part.covered_ms)
-    if measured:
-        row.max_in = max(row.max_in, part.octets_in)
-        row.max_out = max(row.max_out, part.octets_out)
-        row.slots += 1
+    def row(self) -> tuple[object, ...]:
+        """Of RawReading, in the order of ``_RAW``."""
+        shared = self.shared
+        records = self.taken.records.tobytes()
+        known = self.known.upstream_id
+        return known, self.taken_ms, self.uptime_cs, shared.boots, shared.engine_s, self.device, records
 
 
-# ---------------------------------------------------------------- whose the octets are
+_RAW = ("upstream_id", "taken_ms", "uptime_cs", "boots", "engine_seconds", "device", "records")
 
 
-def _follow_wiring(
-    upstream_id: int, ports: Sequence[Port], before: Mapping[int, Baseline], slot: int
-) -> None:
-    """Ends and begins the times of ports whose server changed since the last round; the slots between are nobody's."""
-    now_open = {
-        row.port_id: row for row in Wiring.objects.filter(upstream_id=upstream_id, until_slot__isnull=True)
-    }
-    for port in ports:
-        wired = now_open.pop(port.pk, None)
-        if wired is not None and wired.server_id == port.server_id:
-            continue
-        seen = before.get(port.pk)
-        if wired is not None:
-            _end_wiring(wired, slots.slot_of(seen.taken_at) if seen else slot)
-        if port.server_id is not None:
-            # A port never read before brings nothing of anybody else's into its first slot.
-            since = slot if seen is None else slot + 1
-            Wiring.objects.create(
-                port_id=port.pk, upstream_id=upstream_id, server_id=port.server_id, since_slot=since
-            )
-    for gone in now_open.values():
-        _end_wiring(gone, slot)
+# ---------------------------------------------------------------- the way of a round
 
 
-def _end_wiring(row: Wiring, slot: int) -> None:
-    if slot <= row.since_slot:
-        row.delete()
+@transaction.atomic
+def write_rounds(rounds: Sequence[tuple[int, CounterReading]]) -> None:
+    """Takes in readings of upstreams, (upstream id, reading) each: slots that are complete, gaps, doubts.
+
+    Everything or nothing. The same reading again changes nothing, and the order of arrival is without effect as long as
+    a reading is at most LATEST older than the newest one; what is later is left out, and said so.
+    """
+    known = known_of(sorted({upstream_id for upstream_id, _ in rounds}))
+    records = counters.take([(known[upstream_id].layout, reading) for upstream_id, reading in rounds])
+    waiting = [
+        _Round(known[upstream_id], reading, taken, slots.to_ms(reading.taken_at))
+        for (upstream_id, reading), taken in zip(rounds, records, strict=True)
+    ]
+    waiting.sort(key=lambda one: one.taken_ms)
+    late: dict[int, list[_Round]] = defaultdict(list)
+    while waiting:
+        wave, rest = {}, []
+        for one in waiting:
+            if one.taken_ms <= one.known.until_ms:
+                late[one.known.upstream_id].append(one)
+            elif one.known.upstream_id in wave:
+                rest.append(one)
+            else:
+                wave[one.known.upstream_id] = one
+        _go_on(list(wave.values()))
+        waiting = rest
+    for found in late.values():
+        _sort_in(found)
+    save_told(known.values())
+
+
+def write_round(upstream_id: int, reading: CounterReading) -> None:
+    """One reading of one upstream."""
+    write_rounds([(upstream_id, reading)])
+
+
+# ---------------------------------------------------------------- newer than everything before
+
+
+def _go_on(wave: Sequence[_Round]) -> None:
+    """At most one reading of each upstream, all newer than what was read of it before."""
+    if not wave:
         return
-    row.until_slot = slot
-    row.save(update_fields=["until_slot"])
+    wave = sorted(wave, key=lambda one: one.known.upstream_id)
+    upstream_ids = np.array([one.known.upstream_id for one in wave])
+    standing = packed.together(STANDING, [one.known.standing for one in wave])
+    now = packed.seen_together([(one.taken.records, one.shared) for one in wave])
+    owner = np.repeat(upstream_ids, [one.known.standing.size for one in wave])
+    read_by = np.repeat(upstream_ids, [one.taken.records.size for one in wave])
+    places, new = packed.matched(_keys(owner, standing), _keys(read_by, now))
+    moved = packed.step(standing[places], now[~new])
+    put(RawReading, _RAW, (one.row() for one in wave))
+    _keep(moved, owner[places], wave)
+    discarded = _discarded(moved, owner[places])
+    whole = packed.put_back(standing, places, moved.standing, packed.begin(now[new]))
+    if new.any():
+        owner = np.concatenate((owner, read_by[new]))
+        order = np.argsort(_keys(owner, whole))
+        whole, owner = whole[order], owner[order]
+    edges = [*np.searchsorted(owner, upstream_ids).tolist(), owner.size]
+    for one, (start, end) in zip(wave, pairwise(edges), strict=True):
+        known = one.known
+        if known.wired_as != known.told.wired_as:
+            seen_ms = dict(
+                zip(known.standing["port"].tolist(), known.standing["taken"].tolist(), strict=True)
+            )
+            follow_wiring(known.upstream_id, known.wired, seen_ms, one.taken_ms // slots.SLOT_MS)
+            known.told.wired_as = known.wired_as
+        known.standing = whole[start:end]
+        known.until_ms, known.device = one.taken_ms, one.device
+        _note(one, discarded.get(known.upstream_id, []))
+    save_states(one.known for one in wave)
+
+
+def _keys(owner: np.ndarray, ports: packed.Array) -> packed.Numbers:
+    keys: packed.Numbers = owner << 32 | ports["port"]
+    return keys
+
+
+def _keep(moved: Moved, owner: np.ndarray, wave: Sequence[_Round]) -> None:
+    place, slot, inward, out = moved.measured
+    ports = moved.standing["port"]
+    keep_slots(Certain(owner[place], ports[place].astype(np.int64), slot, inward, out))
+    keep_gaps((int(owner[place]), int(ports[place]), gap) for place, gap in moved.gaps)
+    by_upstream: dict[int, list[tuple[int, packed.Doubt]]] = defaultdict(list)
+    for doubt in moved.doubts:
+        by_upstream[int(owner[doubt.place])].append((int(ports[doubt.place]), doubt))
+    for one in wave:
+        if found := by_upstream.get(one.known.upstream_id):
+            names = {packed.digest(name): name for name in (one.known.device, one.device)}
+            keep_doubts(one.known.upstream_id, found, names)
+
+
+def _discarded(moved: Moved, owner: np.ndarray) -> Mapping[int, list[tuple[int, Reason]]]:
+    """(port id, why) by upstream."""
+    found: dict[int, list[tuple[int, Reason]]] = defaultdict(list)
+    for place, unused in moved.unused:
+        if unused.counts_as_discarded:
+            found[int(owner[place])].append((int(moved.standing["port"][place]), unused.reason))
+    return found
+
+
+# ---------------------------------------------------------------- late
+
+
+def _sort_in(found: Sequence[_Round]) -> None:
+    """Readings of one upstream that are not newer than its newest."""
+    known = found[0].known
+    kept = []
+    for one in found:
+        if one.taken_ms >= known.until_ms - LATEST_MS:
+            kept.append(one.row())
+        elif _our_clock_was_ahead(one):
+            # What was read meanwhile carries times that never were; the counters tell the octets of that time.
+            ahead = RawReading.objects.filter(upstream_id=known.upstream_id, taken_ms__gt=one.taken_ms)
+            ahead.delete()
+            DeviceState.objects.filter(
+                upstream_id=known.upstream_id, is_base=True, until_ms__gt=one.taken_ms
+            ).delete()
+            kept.append(one.row())
+        else:
+            _note_late(one)
+    mine = RawReading.objects.filter(upstream_id=known.upstream_id)
+    before = mine.count()
+    rows = [RawReading(**dict(zip(_RAW, row, strict=True))) for row in kept]
+    RawReading.objects.bulk_create(rows, ignore_conflicts=True)
+    if kept and mine.count() != before:
+        recount(known.upstream_id, known.until_ms)
+
+
+def _our_clock_was_ahead(one: _Round) -> bool:
+    """The device's own clock went on since the newest reading, ours did not: then it was the newest that had a wrong time."""
+    newest = one.known.standing
+    if not newest.size or one.device != one.known.device:
+        return False
+    last = newest[int(newest["taken"].argmax())]
+    went_on = (one.uptime_cs - int(last["uptime"])) % UPTIME_WRAP
+    return int(last["boots"]) == one.shared.boots and 0 < went_on < UPTIME_WRAP // 2
+
+
+# ---------------------------------------------------------------- what staff read
+
+
+def _note(one: _Round, discarded: Sequence[tuple[int, Reason]]) -> None:
+    row, taken = one.known.told, one.taken
+    row.ports_read = taken.records.size
+    row.failing_since, row.failure_text = None, ""
+    row.discarded += len(discarded) + len(taken.nonsense)
+    if taken.nonsense:
+        row.last_discard = _not_counted(one, taken.nonsense[0], Reason.NONSENSE)
+    elif discarded:
+        port_id, reason = discarded[0]
+        names = dict(zip(one.known.layout.port_ids, one.known.layout.names, strict=True))
+        row.last_discard = _not_counted(one, names[port_id], reason)
+    row.remark = ""
+    if taken.missing:
+        names_told = ", ".join(taken.missing[:NAMED_AT_MOST])
+        more = ", …" if len(taken.missing) > NAMED_AT_MOST else ""
+        row.remark = f"The switch has no port {names_told}{more}."[:500]
+
+
+def _note_late(one: _Round) -> None:
+    row = one.known.told
+    row.discarded += 1
+    row.refused += 1
+    row.last_discard = _not_counted(one, "a whole reading", Reason.LATE)
+
+
+def _not_counted(one: _Round, what: str, reason: Reason) -> str:
+    when = one.reading.taken_at.strftime("%d %b %Y, %H:%M UTC")
+    return f"{when}, {what} not counted: {reason}."[:300]

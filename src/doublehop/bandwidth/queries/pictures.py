@@ -1,8 +1,8 @@
 """The bandwidth of one server as a chart, as a table, as CSV: always the same numbers."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from itertools import groupby, pairwise
 
 import numpy as np
@@ -13,84 +13,107 @@ from doublehop.bandwidth.charts import Chart, Row, Slots
 from doublehop.bandwidth.queries.sight import Days, Sight, read_slots, see
 from doublehop.bandwidth.queries.totals import Axis, every_piece, only_totals, picture
 from doublehop.bandwidth.slots import SLOT_SECONDS, SLOTS_PER_DAY, slot_of, start_of
+from doublehop.bandwidth.spans import Grain, Span, asked, days_between, whole_days
 from doublehop.organisations.actor import Actor
-from doublehop.organisations.refusals import BadInput
 
-SPANS = ("day", "month", "year")
+LABELS = {Grain.HOUR: charts.hour_label, Grain.DAY: charts.day_label, Grain.MONTH: charts.month_label}
 
 
-def chart(actor: Actor, server_id: int, span: str, *, points: int, now: datetime | None = None) -> Chart:
-    """The bandwidth of a server: the last 24 hours, this month, or twelve months with this one (UTC).
+def chart(
+    actor: Actor, server_id: int, span: Span | str, *, points: int, now: datetime | None = None
+) -> Chart:
+    """The bandwidth of a server in a span (``spans``); a word such as "month" is the present one of UTC.
 
-    At most ``points`` points a line. Raises NotHere, and BadInput for another span. Without slots, from what the upstream
-    counted (``Chart.provided``).
+    At most ``points`` points a line. Raises NotHere, and BadInput for another word. Without slots, from what the upstream
+    counted (``Chart.provided``). Where 5-minute values are not kept any more, or would be too many, from days.
     """
     moment = now or timezone.now()
-    axis = Axis(span, *_bounds(span, moment), points)
+    axis = Axis(_span(span, moment), points)
     sight = see(actor, server_id, moment)
     if only_totals(actor, server_id, sight):
         return picture(actor, server_id, sight, axis, moment)
-    days = Days(sight, axis.first, sight.horizon)
-    return _year(sight, days, axis) if span == "year" else _from_slots(sight, days, axis)
+    if not axis.span.is_by_slots:
+        return _by_days(sight, axis)
+    slots = read_slots(sight, axis.first, _until(sight, axis))
+    days = Days(sight, axis.first, _until(sight, axis))
+    return _by_days(sight, axis) if _are_gone(slots, days) else _from_slots(sight, days, slots, axis)
 
 
-def daily_table(actor: Actor, server_id: int, span: str, *, now: datetime | None = None) -> tuple[Row, ...]:
-    """The rows beside the chart, newest first: hours of a day, days of a month, months of a year."""
+def _span(span: Span | str, now: datetime) -> Span:
+    return asked({"span": span}, now) if isinstance(span, str) else span
+
+
+def daily_table(
+    actor: Actor, server_id: int, span: Span | str, *, now: datetime | None = None
+) -> tuple[Row, ...]:
+    """The rows beside the chart, newest first: hours, days or months, by the length of the span."""
     return chart(actor, server_id, span, points=1, now=now).rows
 
 
 def csv_rows(
-    actor: Actor, server_id: int, span: str, *, every_value: bool = False, now: datetime | None = None
+    actor: Actor,
+    server_id: int,
+    span: Span | str,
+    *,
+    every_value: bool = False,
+    now: datetime | None = None,
 ) -> list[tuple[object, ...]]:
-    """Header and lines, oldest first: the table of the page, or each value as it was counted (a year has only the table)."""
+    """Header and lines, oldest first: the table of the page, or each value as it was counted, where such values are shown."""
     moment = now or timezone.now()
-    if not every_value or span == "year":
-        return _table(chart(actor, server_id, span, points=1, now=moment))
-    axis = Axis(span, *_bounds(span, moment), points=1)
+    axis = Axis(_span(span, moment), points=1)
+    drawn = chart(actor, server_id, axis.span, points=1, now=moment)
+    if not every_value or drawn.by_days or (drawn.provided and not axis.span.is_by_slots):
+        return _table(drawn)
     sight = see(actor, server_id, moment)
-    if only_totals(actor, server_id, sight):
+    if drawn.provided:
         return sheets.piece_lines(every_piece(sight, server_id, axis))
-    return sheets.value_lines(read_slots(sight, axis.first, sight.horizon))
+    return sheets.value_lines(read_slots(sight, axis.first, _until(sight, axis)))
 
 
 def _table(drawn: Chart) -> list[tuple[object, ...]]:
-    oldest_first = reversed(drawn.rows)
-    return sheets.table_lines(oldest_first) if drawn.provided is None else sheets.figure_lines(oldest_first)
+    oldest_first, zone = reversed(drawn.rows), drawn.zone
+    if drawn.provided is None:
+        return sheets.table_lines(oldest_first, zone)
+    return sheets.figure_lines(oldest_first, zone)
 
 
-def _bounds(span: str, now: datetime) -> tuple[int, int]:
-    """First slot, and the slot after the end of the axis."""
-    if span not in SPANS:
-        raise BadInput("Choose day, month or year.", field="span")
-    if span == "day":
-        return slot_of(now) - SLOTS_PER_DAY, slot_of(now)
-    utc = now.astimezone(UTC)
-    month = datetime(utc.year, utc.month, 1, tzinfo=UTC)
-    if span == "month":
-        return slot_of(month), slot_of((month + timedelta(days=32)).replace(day=1))
-    count = month.year * 12 + month.month - 1 - 11
-    tomorrow = (slot_of(now) // SLOTS_PER_DAY + 1) * SLOTS_PER_DAY
-    return slot_of(datetime(count // 12, count % 12 + 1, 1, tzinfo=UTC)), tomorrow
+def _until(sight: Sight, axis: Axis) -> int:
+    """Where time has come on the axis."""
+    return max(axis.first, min(axis.end, sight.horizon))
 
 
-# ---------------------------------------------------------------- day and month: slot by slot
+def _are_gone(slots: Slots, days: Days) -> bool:
+    """Whether there was a whole day of which values are known, and none of its 5-minute values is there any more."""
+    first = -(-slots.first // SLOTS_PER_DAY) * SLOTS_PER_DAY
+    for start in range(first, slots.first + slots.measured.size - SLOTS_PER_DAY + 1, SLOTS_PER_DAY):
+        place = start - slots.first
+        if slots.measured[place : place + SLOTS_PER_DAY].any():
+            continue
+        volume = days.whole(start)
+        if volume is not None and volume.slots:
+            return True
+    return False
 
 
-def _from_slots(sight: Sight, days: Days, axis: Axis) -> Chart:
-    slots = read_slots(sight, axis.first, sight.horizon)
-    if axis.span == "day":
-        rows = _rows(slots, SLOTS_PER_DAY // 24, charts.hour_label)
-    else:
-        rows = [_with_exact_volume(row, days) for row in _rows(slots, SLOTS_PER_DAY, charts.day_label)]
+# ---------------------------------------------------------------- slot by slot
+
+
+def _from_slots(sight: Sight, days: Days, slots: Slots, axis: Axis) -> Chart:
+    rows = _rows(slots, axis.span)
+    if axis.span.grain is Grain.DAY:
+        rows = [_with_exact_volume(row, days) for row in rows]
     step = charts.step_for(axis.end - axis.first, axis.points)
     highest = charts.highest_of(slots)
-    made = _assemble(axis, rows, days)
+    elapsed = sight.elapsed(axis.first) - sight.elapsed(axis.end)
+    larger = np.maximum(slots.octets_in, slots.octets_out)
     return replace(
-        made,
+        _assemble(axis.span, rows, days),
+        grain=axis.span.grain,
         step_seconds=step * SLOT_SECONDS,
         inward=charts.thin(slots.octets_in, slots.measured, step),
         outward=charts.thin(slots.octets_out, slots.measured, step),
-        p95=charts.percentile_so_far(slots, sight.elapsed(axis.first)) if highest else None,
+        top=charts.peaks(larger, slots.measured, step) if step > 1 else (),
+        p95=charts.percentile_so_far(slots, elapsed) if highest else None,
         highest=highest[0] if highest else None,
         highest_at=highest[1] if highest else None,
         last_value_at=charts.last_measured(slots),
@@ -98,17 +121,30 @@ def _from_slots(sight: Sight, days: Days, axis: Axis) -> Chart:
     )
 
 
-def _rows(slots: Slots, step: int, label: Callable[[datetime], str]) -> list[Row]:
-    """One for every hour or day, of which anything was to be seen."""
+def _rows(slots: Slots, span: Span) -> list[Row]:
+    """One for every hour or day of the zone, of which anything was to be seen."""
     end = slots.first + slots.measured.size
-    edges = [slots.first, *range((slots.first // step + 1) * step, end, step), end]
+    edges = [slots.first, *(edge for edge in _edges(span) if slots.first < edge < end), end]
     pieces = [slots.part(since, until) for since, until in pairwise(edges)]
-    return [charts.row_of(piece, label(start_of(piece.first))) for piece in pieces if piece.expected.any()]
+    label = LABELS[span.grain]
+    return [
+        charts.row_of(piece, label(start_of(piece.first).astimezone(span.zone)))
+        for piece in pieces
+        if piece.expected.any()
+    ]
+
+
+def _edges(span: Span) -> Iterable[int]:
+    if span.grain is Grain.DAY:
+        return (slot_of(moment) for moment in days_between(span.start, span.end, span.zone))
+    first, hour = span.first, SLOTS_PER_DAY // 24
+    past = start_of(first).astimezone(span.zone).minute * 60 // SLOT_SECONDS
+    return range(first - past + hour, span.end_slot, hour)
 
 
 def _with_exact_volume(row: Row, days: Days) -> Row:
-    """Octets of unmeasured slots are known where a counter ran on through the gap; they count for the day."""
-    volume = days.whole(row.first_slot)
+    """Octets of unmeasured slots are known where a counter ran on through the gap; they count for a day that is one of UTC."""
+    volume = days.whole(row.first_slot) if row.first_slot % SLOTS_PER_DAY == 0 else None
     if volume is None:
         return row
     return replace(
@@ -119,12 +155,15 @@ def _with_exact_volume(row: Row, days: Days) -> Row:
     )
 
 
-# ---------------------------------------------------------------- year: day by day
+# ---------------------------------------------------------------- day by day of UTC
 
 
-def _year(sight: Sight, days: Days, axis: Axis) -> Chart:
-    by_day = [_day(sight, days, start) for start in range(axis.first, axis.end, SLOTS_PER_DAY)]
+def _by_days(sight: Sight, axis: Axis) -> Chart:
+    span = whole_days(axis.span)
+    days = Days(sight, span.first, sight.horizon)
+    by_day = [_day(sight, days, start) for start in range(span.first, span.end_slot, SLOTS_PER_DAY)]
     there = [row for row in by_day if row is not None]
+    grain = Grain.MONTH if axis.span.grain is Grain.MONTH else Grain.DAY
     months = [
         charts.together(list(group), month)
         for month, group in groupby(there, key=lambda row: charts.month_label(row.start))
@@ -134,15 +173,22 @@ def _year(sight: Sight, days: Days, axis: Axis) -> Chart:
     measured = [row for row in there if row.measured]
     top = max(measured, key=lambda row: row.highest_octets, default=None)
     return replace(
-        _assemble(axis, months, days),
+        _assemble(span, months if grain is Grain.MONTH else there, days),
+        span=axis.span,
+        grain=grain,
+        by_days=True,
         step_seconds=step * SLOTS_PER_DAY * SLOT_SECONDS,
         inward=charts.thin_days(by_day, step, outward=False),
         outward=charts.thin_days(by_day, step, outward=True),
+        top=charts.peaks_of_days(by_day, step),
         highest=top.highest if top else None,
         highest_at=top.start if top else None,
         last_value_at=_last_of_day(sight, measured[-1].first_slot) if measured else None,
         gaps=charts.gaps_of(
-            np.array([row is not None for row in by_day]), np.array(covered), axis.first, SLOTS_PER_DAY
+            np.array([row is not None for row in by_day], dtype=bool),
+            np.array(covered, dtype=bool),
+            span.first,
+            SLOTS_PER_DAY,
         ),
     )
 
@@ -150,7 +196,7 @@ def _year(sight: Sight, days: Days, axis: Axis) -> Chart:
 def _day(sight: Sight, days: Days, start: int) -> Row | None:
     """From the daily rows; a day that is cut by a window or by a change of ports is added up from its slots."""
     end = min(start + SLOTS_PER_DAY, sight.horizon)
-    if not sight.touching(start, end):
+    if start >= end or not sight.touching(start, end):
         return None
     label = charts.day_label(start_of(start))
     volume = days.whole(start)
@@ -168,16 +214,18 @@ def _day(sight: Sight, days: Days, start: int) -> Row | None:
     )
 
 
-def _last_of_day(sight: Sight, start: int) -> datetime | None:
-    return charts.last_measured(read_slots(sight, start, min(start + SLOTS_PER_DAY, sight.horizon)))
+def _last_of_day(sight: Sight, start: int) -> datetime:
+    """Of a day with values: the end of the last one, or of the day where they are not kept any more."""
+    end = min(start + SLOTS_PER_DAY, sight.horizon)
+    return charts.last_measured(read_slots(sight, start, end)) or start_of(end)
 
 
-def _assemble(axis: Axis, rows: Sequence[Row], days: Days) -> Chart:
-    """What every span has in common, without lines yet."""
+def _assemble(span: Span, rows: Sequence[Row], days: Days) -> Chart:
+    """What every chart has in common, without lines yet."""
     return Chart(
-        span=axis.span,
-        start=start_of(axis.first),
-        end=start_of(axis.end),
+        span=span,
+        start=start_of(span.first),
+        end=start_of(span.end_slot),
         octets_in=sum(row.octets_in for row in rows),
         octets_out=sum(row.octets_out for row in rows),
         missing=sum(row.of - row.measured for row in rows),

@@ -27,6 +27,7 @@ from doublehop.bandwidth.figures import (
 from doublehop.bandwidth.models import Fetching, Total
 from doublehop.bandwidth.queries.sight import Sight
 from doublehop.bandwidth.slots import SLOT_SECONDS, slot_of, start_of
+from doublehop.bandwidth.spans import Grain, Span
 from doublehop.fleet import queries as fleet
 from doublehop.organisations.actor import Actor
 
@@ -78,16 +79,22 @@ def _pieces(server_id: int, first: datetime, last: datetime) -> list[Piece]:
 
 @dataclass(frozen=True)
 class Axis:
-    """``first`` to ``end`` in slots; at most ``points`` points a line."""
+    """A span with at most ``points`` points a line; ``first`` to ``end`` in slots."""
 
-    span: str
-    first: int
-    end: int
+    span: Span
     points: int
 
     @property
+    def first(self) -> int:
+        return self.span.first
+
+    @property
+    def end(self) -> int:
+        return self.span.end_slot
+
+    @property
     def step(self) -> timedelta:
-        return HOUR if self.span == "day" else DAY
+        return HOUR if self.span.grain is Grain.HOUR else DAY
 
     @property
     def bounds(self) -> tuple[datetime, datetime]:
@@ -117,6 +124,7 @@ def picture(actor: Actor, server_id: int, sight: Sight, axis: Axis, now: datetim
         missing=sum(missing),
         has_sample_history=any(figure.sample_history for figure in there),
         rows=tuple(reversed(rows)),
+        grain=axis.span.grain,
         step_seconds=group * int(axis.step.total_seconds()),
         inward=_thinned([figure.octets_in if figure else None for figure in line], group),
         outward=_thinned([figure.octets_out if figure else None for figure in line], group),
@@ -180,7 +188,7 @@ def _thinned(octets: Sequence[int | None], group: int) -> tuple[float | None, ..
 def _rows(axis: Axis, start: datetime, line: Sequence[Figure | None], missing: Sequence[bool]) -> list[Row]:
     """By hour or day, without those that are not there; by month, where the missing ones keep it from being complete."""
     label = charts.hour_label if axis.step == HOUR else charts.day_label
-    if axis.span != "year":
+    if axis.span.grain is not Grain.MONTH:
         return [_row(figure, label(figure.start)) for figure in line if figure is not None]
     days = [
         _row(figure, "") if figure is not None else _absent(start + number * axis.step)

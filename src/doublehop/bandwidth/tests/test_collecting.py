@@ -1,25 +1,27 @@
 """From a reading of a switch to rows: complete slots, days, baselines, whose octets they are, and what staff read."""
 
-from contextlib import contextmanager
 from dataclasses import replace
 from datetime import timedelta
 
+import numpy as np
 import pytest
-from django.utils import timezone
 from tests.cast import a_cast
-from tests.stage import a_stage
 
-from doublehop.bandwidth import collector, store
-from doublehop.bandwidth.actions import write_round
-from doublehop.bandwidth.models import Baseline, Block, Collection, Daily, Wiring
-from doublehop.bandwidth.queries import chart, collections_visible_to
+from doublehop.bandwidth import packed, store, upkeep
+from doublehop.bandwidth.actions import write_round, write_rounds
+from doublehop.bandwidth.models import (
+    Block,
+    Collection,
+    DeviceState,
+    GapVolume,
+    Quarantined,
+    RawReading,
+    Wiring,
+)
+from doublehop.bandwidth.queries import collections_visible_to
 from doublehop.bandwidth.slots import slot_of
 from doublehop.bandwidth.tests.switch import MBIT, T0, Switch
-from doublehop.driver_kit import errors
-from doublehop.driver_kit.conformance.world import Fault
 from doublehop.driver_kit.contract import PortCounter
-from doublehop.jobs.engine import Engine
-from doublehop.jobs.models import Job
 
 pytestmark = pytest.mark.django_db
 FIVE = timedelta(minutes=5)
@@ -40,39 +42,59 @@ def records(switch, moment):
     return store.unpack(row.records).tolist() if row else None
 
 
+def measured(switch):
+    """(slot, octets out) of the first port, oldest first."""
+    found, rows = store.read(switch.upstream.pk, [switch.port.pk], slot_of(T0) - 900, slot_of(T0) + 900)
+    return list(zip(found.tolist(), rows["octets_out"].tolist(), strict=True))
+
+
+def gaps(switch):
+    """(first slot, slots, octets out) of the first port, oldest first."""
+    rows = GapVolume.objects.filter(port_id=switch.port.pk).order_by("first_slot")
+    return [(row.first_slot, row.end_slot - row.first_slot, row.octets_out) for row in rows]
+
+
+def out(switch):
+    """All octets that count."""
+    return sum(octets for *_, octets in (*measured(switch), *gaps(switch)))
+
+
+def standing():
+    return np.frombuffer(DeviceState.objects.get(is_base=False).ports, dtype=packed.STANDING)
+
+
+def everything():
+    return [
+        list(model.objects.order_by("pk").values()) for model in (Block, GapVolume, DeviceState, RawReading)
+    ]
+
+
 def test_two_rounds_give_one_slot_from_the_servers_side(switch):
     switch.run(T0, [80])
     assert records(switch, T0) == [(switch.port.pk, 16 * MBIT, 80 * MBIT)]
     assert records(switch, T0 + FIVE) is None
-    day = Daily.objects.get()
-    assert (day.octets_in, day.octets_out, day.slots) == (16 * MBIT, 80 * MBIT, 1)
-    assert (day.max_in, day.max_out, day.covered_ms) == (16 * MBIT, 80 * MBIT, 300_000)
-    assert not day.sample_history
+    assert gaps(switch) == []
 
 
 def test_rounds_off_the_grid_give_one_record_a_slot(switch):
     switch.run(T0 + timedelta(seconds=4), [60, 60, 60])
     assert [len(records(switch, T0 + FIVE * n)) for n in range(3)] == [1, 1, 1]
     assert records(switch, T0 + FIVE)[0][2] == 60 * MBIT
-    assert Daily.objects.get().octets_out + Baseline.objects.get().open_out == 180 * MBIT
+    assert out(switch) + standing()["open_out"].sum() == 180 * MBIT
 
 
 def test_the_same_round_again_changes_nothing(switch):
     end = switch.run(T0, [80, 90])
-    before = list(Daily.objects.values()), list(Block.objects.values()), list(Baseline.objects.values())
+    before = everything()
     switch.read(end)
-    assert before == (
-        list(Daily.objects.values()),
-        list(Block.objects.values()),
-        list(Baseline.objects.values()),
-    )
+    assert everything() == before
     assert Collection.objects.get().discarded == 0
 
 
 def test_an_idle_port_is_measured_as_zero(switch):
     switch.run(T0, [0, 0])
     assert records(switch, T0 + FIVE) == [(switch.port.pk, 0, 0)]
-    assert Daily.objects.get().slots == 2
+    assert len(measured(switch)) == 2
 
 
 def test_a_gap_stays_a_gap_and_keeps_its_octets_for_the_day(switch):
@@ -85,21 +107,16 @@ def test_a_gap_stays_a_gap_and_keeps_its_octets_for_the_day(switch):
         False,
         True,
     ]
-    day = Daily.objects.get()
-    assert day.octets_out == 70 * MBIT
-    assert (day.slots, day.max_out) == (2, 10 * MBIT)
-    assert day.covered_ms == 6 * 300_000
+    assert gaps(switch) == [(slot_of(T0) + 1, 4, 50 * MBIT)]
+    assert out(switch) == 70 * MBIT
 
 
 def test_a_long_gap_is_spread_over_its_days(switch):
     switch.read(T0)
     switch.flow(out=30_000)
-    switch.read(T0 + timedelta(days=1, hours=12))
-    # Counted when it is complete: half of the first day, the whole second one.
-    assert list(Daily.objects.order_by("day").values_list("octets_out", "slots")) == [
-        (10_000, 0),
-        (20_000, 0),
-    ]
+    switch.read(T0 + timedelta(days=1, hours=6))
+    noon = slot_of(T0)
+    assert gaps(switch) == [(noon, 144, 12_000), (noon + 144, 216, 18_000)]
 
 
 def test_a_reboot_of_the_switch_never_counts_what_was_counted(switch):
@@ -109,9 +126,9 @@ def test_a_reboot_of_the_switch_never_counts_what_was_counted(switch):
     switch.sent["eth1"], switch.received["eth1"] = 20 * MBIT, 2 * MBIT
     switch.read(end + FIVE)
     assert records(switch, end) is None
-    assert Daily.objects.get().octets_out == 100 * MBIT
+    assert out(switch) == 100 * MBIT
     end = switch.run(end + FIVE, [40])
-    assert Daily.objects.get().octets_out == 140 * MBIT
+    assert out(switch) == 140 * MBIT
 
 
 def test_counters_up_to_their_last_value(switch):
@@ -120,7 +137,7 @@ def test_counters_up_to_their_last_value(switch):
     switch.flow(out=10 * MBIT)
     switch.read(end + FIVE)
     assert records(switch, end) == [(switch.port.pk, 0, 10 * MBIT)]
-    assert Baseline.objects.get().octets_out == str(2**64 - 1)
+    assert standing()["octets_out"].tolist() == [2**64 - 1]
     switch.sent["eth1"] = 5
     switch.read(end + 2 * FIVE)
     assert records(switch, end + FIVE) is None
@@ -129,15 +146,72 @@ def test_counters_up_to_their_last_value(switch):
     assert row.last_discard == "23 Nov 2026, 12:15 UTC, eth1 not counted: the counters went backwards."
 
 
-def test_a_slot_lived_twice_keeps_what_stood_there(switch):
+def test_our_clock_that_went_back_counts_nothing_twice(switch):
     switch.run(T0, [80, 80])
     switch.booted -= timedelta(minutes=15)
-    for at in (T0, T0 + FIVE):  # our clock was set back by ten minutes
+    for at in (T0, T0 + FIVE, T0 + 2 * FIVE, T0 + 3 * FIVE):  # our clock was set back by ten minutes
         switch.flow(out=30 * MBIT)
-        switch.read(at)
-    assert records(switch, T0) == [(switch.port.pk, 16 * MBIT, 80 * MBIT)]
-    assert Daily.objects.get().slots == 2
-    assert Daily.objects.get().octets_out == 190 * MBIT
+        switch.read(at + timedelta(seconds=1))
+    assert out(switch) <= (160 + 120) * MBIT
+    assert all(octets <= 80 * MBIT for _, octets in measured(switch))
+
+
+@pytest.mark.parametrize(
+    "order", [[0, 1, 2, 3, 4, 5], [5, 4, 3, 2, 1, 0], [0, 3, 1, 1, 5, 2, 4, 3], [2, 0, 5, 1, 4, 3]]
+)
+def test_the_order_of_arrival_is_without_effect(switch, order):
+    readings = []
+    for number in range(6):
+        switch.flow(out=(number + 1) * MBIT)
+        readings.append(switch.reading(T0 + FIVE * number))
+    write_rounds([(switch.upstream.pk, readings[number]) for number in order[:2]])
+    for number in order[2:]:
+        write_round(switch.upstream.pk, readings[number])
+    assert [octets for _, octets in measured(switch)] == [number * MBIT for number in range(2, 7)]
+    assert gaps(switch) == []
+    assert RawReading.objects.count() == 6
+
+
+def test_readings_are_kept_as_long_as_one_may_still_come_between_them(switch):
+    readings = []
+    for number in range(27 * 12):
+        switch.flow(out=(number % 7 + 1) * MBIT)
+        readings.append(switch.reading(T0 + FIVE * number))
+    late = readings.pop(20 * 12)
+    write_rounds([(switch.upstream.pk, reading) for reading in readings])
+    before = measured(switch)
+    for _ in range(2):
+        upkeep.settle({})
+        assert measured(switch) == before
+        assert 24 * 12 <= RawReading.objects.count() <= 24 * 12 + 2
+    write_round(switch.upstream.pk, late)
+    assert [octets for _, octets in measured(switch)] == [
+        (number % 7 + 1) * MBIT for number in range(1, 27 * 12)
+    ]
+    assert gaps(switch) == []
+    switch.flow(out=5 * MBIT)
+    switch.read(T0 + FIVE * 27 * 12)
+    assert measured(switch)[-1][1] == 5 * MBIT
+
+
+def test_what_comes_more_than_a_day_late_is_left_out_and_said(switch):
+    old = switch.reading(T0)
+    switch.run(T0 + timedelta(days=1, minutes=5), [10])
+    before = everything()
+    write_round(switch.upstream.pk, old)
+    assert everything() == before
+    assert "arrived more than a day after" in Collection.objects.get().last_discard
+
+
+def test_what_is_doubtful_waits_for_a_person_and_is_there_once(switch):
+    switch.run(T0, [10])
+    switch.flow(out=10**13)
+    jumped = switch.reading(T0 + 2 * FIVE)
+    write_round(switch.upstream.pk, jumped)
+    write_round(switch.upstream.pk, jumped)
+    row = Quarantined.objects.get()
+    assert (row.why, row.octets_out, row.state) == ("implausible", str(10**13), "open")
+    assert out(switch) == 10 * MBIT
 
 
 def test_a_port_that_the_switch_does_not_know_is_said(switch):
@@ -151,7 +225,7 @@ def test_a_port_that_the_switch_does_not_know_is_said(switch):
 def test_a_name_that_comes_twice_is_not_used(switch):
     reading = switch.reading(T0)
     write_round(switch.upstream.pk, replace(reading, ports=(*reading.ports, PortCounter("eth1", 5, 5))))
-    assert not Baseline.objects.exists()
+    assert standing().size == 0
 
 
 def test_a_port_that_moves_takes_no_octets_along(switch):
@@ -165,87 +239,7 @@ def test_a_port_that_moves_takes_no_octets_along(switch):
     assert (new.server_id, new.since_slot, new.until_slot) == (other.pk, slot_of(end + FIVE) + 1, None)
 
 
-# ---------------------------------------------------------------- the jobs
-
-
-def test_through_the_door_from_a_real_driver(cast):
-    stage = a_stage(cast.ines)
-    (server,) = stage.machines("m1")
-    for number in range(3):
-        stage.place.clock = lambda minutes=5 * number: T0 + timedelta(minutes=minutes)
-        collector.collect_all({})
-        Engine(collector.JOBS).drain()
-    seen = chart(cast.ines, server.pk, "day", points=288, now=T0 + 2 * FIVE)
-    # What the machine sent into the switch, 125,000 octets a second, is its out.
-    assert (seen.outward[-2:], seen.inward[-2:]) == ((1.0, 1.0), (10.0, 10.0))
-    stage.place.fault(Fault.UNREACHABLE, on="counters.read")
-    collector.collect({"upstream_id": stage.upstream.pk})
-    assert Collection.objects.get().failure_text
-
-
-class Counters:
-    def __init__(self, reading=None, error=None):
-        self.reading, self.error = reading, error
-
-    def read(self):
-        if self.error is not None:
-            raise self.error
-        return self.reading
-
-
-@pytest.fixture
-def door(monkeypatch):
-    """The upstream behind the door answers with what the test puts here."""
-    behind = {}
-
-    class Opened:
-        @property
-        def counters(self):
-            return behind["counters"]
-
-    @contextmanager
-    def reading(upstream_id):
-        yield Opened()
-
-    monkeypatch.setattr(collector.door, "reading", reading)
-    return behind
-
-
-def test_a_round_that_fails_leaves_a_gap_and_a_line_and_recovers(cast, switch, door):
-    for at, error in (
-        (T0, None),
-        (T0 + FIVE, errors.Unreachable("no answer from 192.0.2.9")),
-        (T0 + 3 * FIVE, None),
-    ):
-        door["counters"] = Counters(switch.reading(at), error)
-        collector.collect({"upstream_id": switch.upstream.pk})
-        (line,) = collections_visible_to(cast.ines, now=at)
-        assert line.failure_text == ("no answer from 192.0.2.9" if error else "")
-        assert (line.failing_since is not None) == (error is not None)
-    assert not Block.objects.exists()
-    assert collections_visible_to(cast.rosa) == []
-    assert collections_visible_to(cast.mara) == []
-
-
-def test_an_upstream_without_counters_or_gone_is_left_alone(switch, door):
-    door["counters"] = None
-    collector.collect({"upstream_id": switch.upstream.pk})
-    collector.collect({"upstream_id": 999})
-    assert not Collection.objects.exists()
-
-
-def test_one_job_rings_for_each_upstream_with_ports(cast, switch):
-    quiet = Switch(cast.alder, names=(), name="No ports").upstream
-    locked = Switch(cast.alder, names=("eth2",), name="Locked out").upstream
-    locked.failure_code, locked.failed_at = "credentials_rejected", timezone.now()
-    locked.save()
-    collector.collect_all({})
-    job = Job.objects.get()
-    assert (job.payload, job.lane) == (
-        {"upstream_id": switch.upstream.pk},
-        f"upstream:{switch.upstream.pk}:counters",
-    )
-    assert quiet.pk != switch.upstream.pk
+# ---------------------------------------------------------------- what staff read
 
 
 def test_before_the_first_round_the_line_is_there_and_says_nothing(cast, switch):

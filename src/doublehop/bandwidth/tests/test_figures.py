@@ -276,7 +276,7 @@ def test_a_day_where_there_are_only_days(cast, server):
     assert (seen.provided.hourly, seen.rows, seen.octets_out, seen.gaps) == (False, (), 0, ())
     assert csv_rows(cast.ines, server.pk, "day", now=NOON) == [sheets.FIGURES_HEAD]
     with pytest.raises(BadInput):
-        chart(cast.ines, server.pk, "week", points=99, now=NOON)
+        chart(cast.ines, server.pk, "decade", points=99, now=NOON)
 
 
 @pytest.mark.parametrize("span", ["day", "month", "year"])
