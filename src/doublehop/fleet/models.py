@@ -32,6 +32,12 @@ class Upstream(models.Model):
     """The newest failure of the row that began at ``failing_since``."""
     failure_code = models.CharField(max_length=30, blank=True)
     failure_text = models.CharField(max_length=500, blank=True)
+    rests_until = models.DateTimeField(null=True)
+    """It asked for patience until then (``fleet.rests``)."""
+
+    offers = models.JSONField(null=True)
+    """What can be ordered there, as last read (``fleet.ordering``). None: nothing is sold there, or it was not read yet."""
+    offers_read_at = models.DateTimeField(null=True)
 
     test_asked_at = models.DateTimeField(null=True)
     tested_at = models.DateTimeField(null=True)
@@ -48,6 +54,19 @@ class Upstream(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+
+class AccountTurns(models.Model):
+    """The turns of one account where several processes share them (``fleet.turns``), by the database's clock."""
+
+    key = models.TextField(primary_key=True)
+    """Driver, endpoint and account, as the driver joins them."""
+    next_at = models.DateTimeField()
+    """What the booking before answered as ``following`` (``driver_kit.budget.Pace``)."""
+    rests_until = models.DateTimeField(null=True)
+
+    def __str__(self) -> str:
+        return self.key
 
 
 class Server(models.Model):
@@ -70,6 +89,9 @@ class Server(models.Model):
     """Last seen: [kind, value, proof] each."""
     recorded_identity = models.JSONField(null=True)
     """What attach recorded; every mutating call is checked against it. Null while not attached."""
+    identity_read_at = models.DateTimeField(null=True)
+    identity_changed_at = models.DateTimeField(null=True)
+    """Since when the machine shows itself as another one than attach recorded. Nothing is sent to it meanwhile."""
     capabilities = models.JSONField(default=list)
 
     listed_at = models.DateTimeField(null=True)
@@ -109,12 +131,83 @@ class Server(models.Model):
                 fields=["label", "id"], name="server_free", condition=Q(recorded_identity__isnull=True)
             ),
             models.Index(
+                fields=["identity_changed_at"],
+                name="server_changed",
+                condition=Q(identity_changed_at__isnull=False),
+            ),
+            models.Index(
                 fields=["missing_since"], name="server_missing", condition=Q(missing_since__isnull=False)
             ),
         ]
 
     def __str__(self) -> str:
         return self.label
+
+
+class UpstreamOrder(models.Model):
+    """A server that staff ordered at an upstream, at the price that they agreed to. Stored before anything is sent."""
+
+    class State(models.TextChoices):
+        ASKED = "asked"
+        """Not sent yet."""
+        SENT = "sent"
+        """Sent, and not answered: it is asked again under the same key, which comes to one order over there."""
+        WAITING = "waiting"
+        """Taken over there, and not filled yet."""
+        FILLED = "filled"
+        REFUSED = "refused"
+        """Nothing was ordered, or they say no: ``why``."""
+        WITHDRAWN = "withdrawn"
+        UNKNOWN = "unknown"
+        """Whether it was taken cannot be found out from here any more. A person looks over there."""
+
+    organisation = models.ForeignKey(Organisation, on_delete=models.PROTECT, related_name="upstream_orders")
+    upstream = models.ForeignKey(Upstream, on_delete=models.PROTECT, related_name="orders")
+    number = models.PositiveIntegerField()
+    """The organisation's own count, shown as B-<number>."""
+    key = models.CharField(max_length=60, unique=True)
+    """Its name over there, for good."""
+    offer_id = models.CharField(max_length=120)
+    offer_name = models.CharField(max_length=400)
+    price = models.DecimalField(max_digits=12, decimal_places=2)
+    setup_fee = models.DecimalField(max_digits=12, decimal_places=2)
+    currency = models.CharField(max_length=3)
+    hostname = models.CharField(max_length=253, blank=True)
+    note = models.CharField(max_length=600, blank=True)
+    state = models.CharField(max_length=10, choices=State.choices, default=State.ASKED)
+    asked_at = models.DateTimeField(default=timezone.now)
+    asked_by = models.CharField(max_length=200)
+    sent_at = models.DateTimeField(null=True)
+    """When it was first sent."""
+    sent_with = models.CharField(max_length=64, blank=True)
+    """Digest of the login that it was first sent with: under another one the key means nothing."""
+    withdraw_asked_at = models.DateTimeField(null=True)
+    looked_at = models.DateTimeField(null=True)
+    trouble = models.CharField(max_length=500, blank=True)
+    """What kept the last attempt from getting on. For staff."""
+    order_id = models.CharField(max_length=120, blank=True)
+    their_number = models.CharField(max_length=120, blank=True)
+    """What people over there call it."""
+    external_id = models.CharField(max_length=120, blank=True)
+    """Of the server that it was filled with."""
+    settled_at = models.DateTimeField(null=True)
+    why = models.CharField(max_length=400, blank=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["organisation", "number"], name="upstream_order_number_once"),
+        ]
+        indexes = [
+            models.Index(fields=["upstream", "-id"], name="upstream_order_newest"),
+            models.Index(
+                fields=["state"],
+                name="upstream_order_open",
+                condition=Q(state__in=["asked", "sent", "waiting"]),
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"B-{self.number}"
 
 
 class IdentifierRow(models.Model):
@@ -133,6 +226,8 @@ class Address(models.Model):
     address = models.CharField(max_length=64, db_index=True)
     primary = models.BooleanField(default=False)
     rdns = models.CharField(max_length=253, blank=True)
+    null_routed = models.BooleanField(null=True)
+    """Its traffic is dropped before it reaches the machine. None: not read, or not offered."""
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["server", "address"], name="address_once_per_server")]

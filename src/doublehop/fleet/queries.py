@@ -19,6 +19,7 @@ from doublehop.fleet.models import (
     Server,
     ServerGroup,
     Upstream,
+    UpstreamOrder,
 )
 from doublehop.fleet.permissions import open_at
 from doublehop.fleet.permissions import visible_to as servers_visible_to
@@ -90,6 +91,26 @@ def upstream(actor: Actor, upstream_id: int) -> Upstream:
     if row is None:
         raise NotHere
     return row
+
+
+def upstream_orders_visible_to(actor: Actor) -> QuerySet[UpstreamOrder]:
+    """What was ordered at the upstreams of the actor's organisation, for its staff."""
+    rows = UpstreamOrder.objects.select_related("upstream").order_by("-pk")
+    if actor.is_system:
+        return rows
+    return rows.filter(organisation_id=actor.organisation_id) if actor.is_staff else rows.none()
+
+
+def upstream_order(actor: Actor, upstream_order_id: int) -> UpstreamOrder:
+    row = upstream_orders_visible_to(actor).filter(pk=upstream_order_id).first()
+    if row is None:
+        raise NotHere
+    return row
+
+
+def selling_upstreams(actor: Actor) -> QuerySet[Upstream]:
+    """Those of the actor's organisation at which servers can be ordered."""
+    return upstreams_visible_to(actor).filter(offers__isnull=False).order_by("name", "pk")
 
 
 def owns(actor: Actor, row: Server) -> bool:
@@ -185,6 +206,18 @@ def free_servers(actor: Actor) -> QuerySet[Server]:
     )
 
 
+def attachable_servers(actor: Actor) -> QuerySet[Server]:
+    """Free, and not suspended from an earlier service: what may be attached now, as far as can be told without trying."""
+    held = Hold.objects.filter(server=OuterRef("pk"), lifted_at__isnull=True)
+    return free_servers(actor).exclude(Exists(held))
+
+
+def passed_on(actor: Actor, server_ids: Iterable[int]) -> set[int]:
+    """Those that the actor's organisation has given to one below it."""
+    given = allocations_given(actor.organisation_id) if actor.is_staff else Allocation.objects.none()
+    return set(given.filter(server_id__in=list(server_ids)).values_list("server_id", flat=True))
+
+
 def chain_of(row: Server) -> list[int]:
     """The organisations a server passed through, from its owner down: they may all read what is done to it."""
     chain = [row.upstream.organisation_id]
@@ -242,6 +275,11 @@ def allocations_visible_to(actor: Actor) -> QuerySet[Allocation]:
     return rows.filter(Q(giver_id=actor.organisation_id) | Q(receiver_id=actor.organisation_id))
 
 
+def allocations_given(organisation_id: int) -> QuerySet[Allocation]:
+    """What the organisation has given to those below it, and not taken back."""
+    return Allocation.objects.filter(giver_id=organisation_id, until__isnull=True)
+
+
 def server_groups_visible_to(actor: Actor) -> QuerySet[ServerGroup]:
     if actor.is_system:
         return ServerGroup.objects.all()
@@ -267,6 +305,23 @@ def permission_windows(actor: Actor, server_id: int) -> Sequence[tuple[datetime,
         for since, until, rights in mine.values_list("since", "until", "rights")
         if "bandwidth" in rights
     ]
+
+
+def bandwidth_windows(actor: Actor) -> dict[int, list[tuple[datetime, datetime | None]]]:
+    """``permission_windows`` of every server that staff see, by server id, in two queries. Without those that may not be looked at."""
+    if not actor.is_staff:
+        return {}
+    mine = servers_visible_to(actor).order_by()
+    always = (datetime.min.replace(tzinfo=UTC), None)
+    owned = mine.filter(upstream__organisation_id=actor.organisation_id).values_list("pk", flat=True)
+    found: dict[int, list[tuple[datetime, datetime | None]]] = {pk: [always] for pk in owned}
+    given = Permission.objects.filter(organisation_id=actor.organisation_id, server__in=mine.values("pk"))
+    for pk, since, until, rights in given.order_by("since").values_list(
+        "server_id", "since", "until", "rights"
+    ):
+        if "bandwidth" in rights and found.get(pk) != [always]:
+            found.setdefault(pk, []).append((since, until))
+    return found
 
 
 def stored_settings(actor: Actor, upstream_id: int) -> dict[str, object]:

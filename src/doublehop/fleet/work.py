@@ -1,7 +1,7 @@
 """What the worker does for fleet: tests connections, reads inventories and servers. Changes nothing at a machine."""
 
 from collections.abc import Mapping
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import structlog
@@ -11,7 +11,8 @@ from django.utils import timezone
 from doublehop.driver_kit import errors
 from doublehop.driver_kit.contract import ConnectionReport, Upstream, capabilities_of
 from doublehop.driver_kit.contract import Server as OpenServer
-from doublehop.fleet import actions, door
+from doublehop.fleet import actions, buying, door, rests
+from doublehop.fleet.actions.ordering import store_offers
 from doublehop.fleet.actions.readings import InventoryLine, Reading
 from doublehop.fleet.actions.servers import ring_refresh
 from doublehop.fleet.actions.upstreams import lane_of
@@ -27,11 +28,11 @@ STATES_EVERY_SECONDS = 60
 """How often the power state of every server is read when nobody looks. Pages call a value old after three of these."""
 SYNC_EVERY_SECONDS = 600
 """How often lists of servers, and everything else about each, are read."""
+UNTOLD_PATIENCE_SECONDS = 60.0
+"""A list that could not be read because the upstream is busy is asked for again after so long, unless it says when."""
 WATCHED_EVERY_SECONDS = 3
 WATCHED_SILENT_SECONDS = 15
 """A machine that does not answer is not asked every few seconds, however many look at its page."""
-REFUSED_LOGIN_PAUSE = timedelta(minutes=10)
-"""After a refused login nobody asks again by itself for so long: some upstreams lock out our address."""
 
 
 def try_connection(payload: Mapping[str, Any]) -> None:
@@ -39,7 +40,7 @@ def try_connection(payload: Mapping[str, Any]) -> None:
     if not UpstreamRow.objects.filter(pk=upstream_id).exists():
         return
     try:
-        with door.reading(upstream_id) as upstream:
+        with door.reading(upstream_id, attempt=rests.Attempt.TEST) as upstream:
             report = upstream.test_connection()
     except (errors.UpstreamError, vault.VaultClosed) as error:
         report = ConnectionReport(lines=(("Open the connection", False, str(error)),))
@@ -47,18 +48,49 @@ def try_connection(payload: Mapping[str, Any]) -> None:
 
 
 def sync(payload: Mapping[str, Any]) -> None:
-    """Reads the list of servers, and asks for a full look at each."""
+    """Reads the list of servers, and asks for a full look at each. It is also what tries a refused login after its pause."""
     upstream_id = int(payload["upstream_id"])
     if not UpstreamRow.objects.filter(pk=upstream_id).exists():
         return
     try:
-        with door.reading(upstream_id) as upstream:
+        with door.reading(upstream_id, attempt=rests.Attempt.PROBE) as upstream:
             lines = _inventory(upstream)
+            _read_offers(upstream_id, upstream)
+    except rests.LoginRests:
+        return
+    except errors.Busy as error:
+        # Patience is no failure. Somebody may wait for this list: it comes when it may.
+        _ring_sync(upstream_id, delay_seconds=_seconds_until(error.retry_at))
+        return
     except (errors.UpstreamError, vault.VaultClosed) as error:
         actions.note_failure(upstream_id, getattr(error, "code", "vault_closed"), str(error))
         return
     for server_id in actions.store_inventory(upstream_id, lines):
         ring_refresh(Server(pk=server_id, upstream_id=upstream_id), full=True, somebody_waits=False)
+
+
+def _read_offers(upstream_id: int, upstream: Upstream) -> None:
+    """What is sold there. That it cannot be read says nothing about the servers: the last offers stay, with their age."""
+    try:
+        offers = list(upstream.ordering.offers()) if upstream.ordering is not None else None
+    except errors.UpstreamError as error:
+        log.warning("offers not read", upstream=upstream_id, error=type(error).__name__)
+        return
+    store_offers(upstream_id, offers)
+
+
+def _ring_sync(upstream_id: int, *, delay_seconds: float = 0.0) -> None:
+    ring(
+        "fleet.sync",
+        key=f"sync:{upstream_id}",
+        payload={"upstream_id": upstream_id},
+        lane=lane_of(upstream_id),
+        delay_seconds=delay_seconds,
+    )
+
+
+def _seconds_until(at: datetime | None) -> float:
+    return max(1.0, (at - timezone.now()).total_seconds()) if at is not None else UNTOLD_PATIENCE_SECONDS
 
 
 def _inventory(upstream: Upstream) -> list[InventoryLine]:
@@ -104,6 +136,7 @@ def _look(server: OpenServer) -> Reading:
         rescue_active=server.rescue.is_active() if server.rescue else None,
         addresses=server.addresses.list() if server.addresses else None,
         port_enabled=server.port.is_enabled() if server.port else None,
+        null_routed=server.null_route.read() if server.null_route else None,
         identifiers=server.identify(),
     )
 
@@ -124,7 +157,10 @@ def refresh_watched(payload: Mapping[str, Any]) -> None:
 
 
 def read_states(payload: Mapping[str, Any]) -> None:
-    """The power state of every server of one upstream, one after the other, within its budget."""
+    """The power state of every server of one upstream, one after the other, within its budget.
+
+    A round ends where the upstream refuses our login or asks for patience; what was not read is left to the next one.
+    """
     upstream_id = int(payload["upstream_id"])
     rows = list(
         Server.objects.select_related("upstream").filter(upstream_id=upstream_id, missing_since__isnull=True)
@@ -135,7 +171,7 @@ def read_states(payload: Mapping[str, Any]) -> None:
         with door.reading(upstream_id) as upstream:
             for row in rows:
                 _read_state(row, upstream.server(row.external_id))
-    except (errors.CredentialsRejected, vault.VaultClosed) as error:
+    except (errors.CredentialsRejected, errors.Busy, vault.VaultClosed) as error:
         log.warning("states not read", upstream=upstream_id, error=type(error).__name__)
 
 
@@ -146,30 +182,39 @@ def _read_state(row: Server, server: OpenServer) -> None:
         state = server.power.state()
     except errors.UpstreamError as error:
         actions.store_reading_failure(row.pk, error.text)
-        if isinstance(error, errors.CredentialsRejected) and not door.has_machine_logins(row.upstream):
+        concerns_all = isinstance(error, errors.CredentialsRejected) or (
+            isinstance(error, errors.Busy) and error.rests
+        )
+        if concerns_all and not door.has_machine_logins(row.upstream):
             raise
     else:
         actions.store_reading(row.pk, Reading(power=state))
 
 
 def ask_states(payload: Mapping[str, Any]) -> None:
-    _ring_each("fleet.read_states", "states")
+    for upstream in _callable().only("pk"):
+        ring(
+            "fleet.read_states",
+            key=f"states:{upstream.pk}",
+            payload={"upstream_id": upstream.pk},
+            lane=lane_of(upstream.pk),
+        )
+    for upstream in UpstreamRow.objects.filter(rests.due_for_a_probe()).only("pk"):
+        _ring_sync(upstream.pk)
 
 
 def ask_syncs(payload: Mapping[str, Any]) -> None:
-    _ring_each("fleet.sync", "sync")
+    for upstream in _callable().only("pk"):
+        _ring_sync(upstream.pk)
 
 
 def resting_upstreams() -> QuerySet[UpstreamRow]:
-    """Those whose login was refused a moment ago. The next attempt after the pause counts anew."""
-    pause = timezone.now() - REFUSED_LOGIN_PAUSE
-    return UpstreamRow.objects.filter(failure_code=errors.CredentialsRejected.code, failed_at__gt=pause)
+    """Those that are left in peace: they refuse our login, or asked for patience."""
+    return UpstreamRow.objects.filter(rests.left_in_peace())
 
 
-def _ring_each(job: str, key: str) -> None:
-    """One job per upstream; those that refuse our login are left in peace for a while."""
-    for upstream in UpstreamRow.objects.exclude(pk__in=resting_upstreams().values("pk")).only("pk"):
-        ring(job, key=f"{key}:{upstream.pk}", payload={"upstream_id": upstream.pk}, lane=lane_of(upstream.pk))
+def _callable() -> QuerySet[UpstreamRow]:
+    return UpstreamRow.objects.exclude(pk__in=resting_upstreams().values("pk"))
 
 
 JOBS: dict[str, JobFunction] = {
@@ -180,9 +225,11 @@ JOBS: dict[str, JobFunction] = {
     "fleet.refresh_watched": refresh_watched,
     "fleet.ask_states": ask_states,
     "fleet.ask_syncs": ask_syncs,
+    **buying.JOBS,
 }
 PERIODIC = (
     Periodic("fleet.refresh_watched", WATCHED_EVERY_SECONDS),
     Periodic("fleet.ask_states", STATES_EVERY_SECONDS),
     Periodic("fleet.ask_syncs", SYNC_EVERY_SECONDS),
+    *buying.PERIODIC,
 )

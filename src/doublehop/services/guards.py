@@ -8,9 +8,19 @@ from django.utils import timezone
 from doublehop.fleet.models import Hold, Server
 from doublehop.fleet.permissions import Right, rights_of
 from doublehop.fleet.queries import chain_of, open_holds
-from doublehop.organisations.actor import Actor
+from doublehop.organisations.actions.billing_systems import other_billing
+from doublehop.organisations.actor import Actor, Duty, house_of
+from doublehop.organisations.queries import actor_of_token_id, actor_of_user_id
 from doublehop.organisations.refusals import BadInput, NotAllowed, NotHere, NotOffered, Refusal, WrongState
-from doublehop.services.lifecycle import OPEN_STATES, OperationKind, OperationState, ServiceStatus
+from doublehop.services.lifecycle import (
+    OPEN_STATES,
+    PRESSING_STATES,
+    SERVICE_LIFE,
+    OperationKind,
+    OperationState,
+    ServiceStatus,
+    ServiceVerb,
+)
 from doublehop.services.models import Operation, Service
 from doublehop.services.wording import NAME, asked_by, thing
 
@@ -25,6 +35,10 @@ POWER_KINDS = frozenset(
 )
 """What stops or starts the machine: one at a time, and none while it is suspended."""
 HOLD_KINDS = frozenset({OperationKind.SUSPEND, OperationKind.UNSUSPEND})
+OVERTAKING = HOLD_KINDS | {OperationKind.NULL_ROUTE, OperationKind.NULL_ROUTE_END}
+"""What is done before anything else that waits at the server."""
+ADDRESS_KINDS = frozenset({OperationKind.SET_RDNS, OperationKind.NULL_ROUTE, OperationKind.NULL_ROUTE_END})
+"""What is done to one address of the server: those of different addresses wait in line."""
 NEEDS: dict[OperationKind, tuple[Right, str | None]] = {
     OperationKind.REBOOT: (Right.POWER, "power"),
     OperationKind.POWER_ON: (Right.POWER, "power_switch"),
@@ -33,6 +47,8 @@ NEEDS: dict[OperationKind, tuple[Right, str | None]] = {
     OperationKind.UNSUSPEND: (Right.SUSPEND, None),
     OperationKind.REFRESH_ADDRESSES: (Right.VIEW, "addresses"),
     OperationKind.SET_RDNS: (Right.RDNS, "rdns"),
+    OperationKind.NULL_ROUTE: (Right.SUSPEND, "null_route"),
+    OperationKind.NULL_ROUTE_END: (Right.SUSPEND, "null_route"),
     OperationKind.RESCUE_START: (Right.RESCUE, "rescue"),
     OperationKind.RESCUE_STOP: (Right.RESCUE, "rescue"),
 }
@@ -56,14 +72,24 @@ class Facts:
     rights: frozenset[Right]
     holds: tuple[Hold, ...]
     open_ones: tuple[Operation, ...]
+    """Under way, or held by a brake."""
     last_unknown: Operation | None
 
 
-def look_at(actor: Actor, server: Server) -> Facts:
+def asker_of(operation: Operation) -> Actor | None:
+    """Whoever asked, with the rights of today. None when they are gone."""
+    if operation.caller.startswith("token:"):
+        return actor_of_token_id(int(operation.caller.removeprefix("token:")))
+    if operation.actor_user_id is not None:
+        return actor_of_user_id(operation.actor_user_id)
+    return house_of(operation.actor_organisation_id or 0, operation.actor_label)
+
+
+def look_at(actor: Actor, server: Server, besides: int | None = None) -> Facts:
     pressing = Operation.objects.select_related("server__upstream", "organisation", "service").filter(
-        server=server, state__in=(*OPEN_STATES, OperationState.UNKNOWN)
+        server=server, state__in=PRESSING_STATES
     )
-    rows = list(pressing.order_by("id"))
+    rows = [row for row in pressing.order_by("id") if row.pk != besides]
     unknown = [row for row in rows if row.state == OperationState.UNKNOWN and _still_matters(row, server)]
     return Facts(
         rights=rights_of(actor, server),
@@ -88,9 +114,13 @@ def why_not(
     *,
     reason: str = "",
     facts: Facts | None = None,
+    besides: int | None = None,
 ) -> Refusal | None:
-    """None when it may be asked. The refusal's sentence is fit for whoever ``actor`` is."""
-    facts = facts or look_at(actor, server)
+    """None when it may be asked. The refusal's sentence is fit for whoever ``actor`` is.
+
+    ``besides`` is an operation that is not in its own way.
+    """
+    facts = facts or look_at(actor, server, besides)
     return (
         _right(kind, server, facts)
         or _life(actor, kind, server, service)
@@ -98,6 +128,28 @@ def why_not(
         or _open(actor, kind, facts)
         or _unknown(actor, kind, facts, reason)
     )
+
+
+def why_not_terminated(actor: Actor, service: Service) -> Refusal | None:
+    """None when the service may be ended now."""
+    if not actor.has(Duty.SELL):
+        return NotAllowed("Your role does not reach this. An owner or admin can do it.")
+    if (ServiceStatus(service.status), ServiceVerb.TERMINATE) not in SERVICE_LIFE:
+        return WrongState(f"{service} is {service.status}: it cannot be changed that way.")
+    server = service.server
+    if server is None:
+        return WrongState(f"{service} has no server.", code="no_server")
+    if server.protected:
+        return WrongState(f"{server.label} is protected. Lift the protection first.", code="protected")
+    pressing = Operation.objects.filter(server=server, state__in=PRESSING_STATES).select_related("batch")
+    for row in pressing:
+        if row.state in OPEN_STATES:
+            return WrongState(
+                f"An operation is running on {server.label}. Wait for it to end.", code="operation_open"
+            )
+        if row.kind == OperationKind.TERMINATE and row.service_id == service.pk:
+            return AlreadyOpen(f"The termination of {service} waits for approval ({row.batch}).", row)
+    return None
 
 
 def _right(kind: OperationKind, server: Server, facts: Facts) -> Refusal | None:
@@ -114,7 +166,11 @@ def _right(kind: OperationKind, server: Server, facts: Facts) -> Refusal | None:
 def _life(actor: Actor, kind: OperationKind, server: Server, service: Service | None) -> Refusal | None:
     if service is None and actor.is_client:
         return NotHere()
-    if server.protected and kind in {OperationKind.SUSPEND, OperationKind.POWER_OFF}:
+    if server.protected and kind in {
+        OperationKind.SUSPEND,
+        OperationKind.POWER_OFF,
+        OperationKind.NULL_ROUTE,
+    }:
         return WrongState(f"{NAME[kind]}: this server is protected.", code="protected")
     if service is None:
         return None
@@ -122,7 +178,7 @@ def _life(actor: Actor, kind: OperationKind, server: Server, service: Service | 
         return WrongState(f"{NAME[kind]}: this service has no server.", code="no_server")
     if service.status not in {ServiceStatus.ACTIVE, ServiceStatus.SUSPENDED}:
         return WrongState(f"{NAME[kind]}: this service is {service.status}.", code="service_ended")
-    return None
+    return other_billing(actor, service.billed_by, str(service)) if kind in HOLD_KINDS else None
 
 
 def _holds(actor: Actor, kind: OperationKind, facts: Facts) -> Refusal | None:
@@ -131,9 +187,20 @@ def _holds(actor: Actor, kind: OperationKind, facts: Facts) -> Refusal | None:
         return WrongState(f"{NAME[kind]}: this service is suspended.", code="suspended")
     if kind is OperationKind.SUSPEND and own is not None:
         return WrongState("Suspend: this service is suspended already.", code="already_suspended")
-    if kind is OperationKind.UNSUSPEND and own is None:
+    if kind is OperationKind.UNSUSPEND and own is None and not held_suspensions(actor, facts):
         return WrongState(_not_yours_to_lift(facts.holds), code="not_suspended")
     return None
+
+
+def held_suspensions(actor: Actor, facts: Facts) -> list[Operation]:
+    """What a brake holds of the actor's organisation: an unsuspend takes it back."""
+    return [
+        row
+        for row in facts.open_ones
+        if row.state == OperationState.HELD
+        and row.kind == OperationKind.SUSPEND
+        and row.organisation_id == actor.organisation_id
+    ]
 
 
 def _not_yours_to_lift(holds: Sequence[Hold]) -> str:
@@ -144,18 +211,25 @@ def _not_yours_to_lift(holds: Sequence[Hold]) -> str:
 
 def _open(actor: Actor, kind: OperationKind, facts: Facts) -> Refusal | None:
     """One power operation at a time; suspend and unsuspend overtake, and are each asked once."""
-    if kind is OperationKind.SET_RDNS:
-        return None  # each address has a name of its own: they wait in line
+    if kind in ADDRESS_KINDS:
+        return None  # each address is a matter of its own: they wait in line
     kinds = POWER_KINDS if kind in POWER_KINDS else {kind}
-    other = next((row for row in facts.open_ones if row.kind in kinds), None)
+    other = next((row for row in facts.open_ones if row.kind in kinds and _is_in_the_way(actor, row)), None)
     if other is None:
         return None
+    if other.state == OperationState.HELD:
+        return AlreadyOpen(f"This {thing(other.kind)} waits for approval ({other.batch}).", other)
     age = int((timezone.now() - other.asked_at).total_seconds())
     same = "This" if other.kind == kind else "A"
     sentence = (
         f"{same} {thing(other.kind)} is already running, asked by {asked_by(actor, other)} {age} s ago."
     )
     return AlreadyOpen(sentence, other)
+
+
+def _is_in_the_way(actor: Actor, other: Operation) -> bool:
+    """What a brake holds of somebody else may never come to pass."""
+    return other.state != OperationState.HELD or other.organisation_id == actor.organisation_id
 
 
 def _unknown(actor: Actor, kind: OperationKind, facts: Facts, reason: str) -> Refusal | None:

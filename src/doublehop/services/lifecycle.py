@@ -21,6 +21,7 @@ class ServiceVerb(StrEnum):
     TERMINATE = "terminate"
     CANCEL = "cancel"
     MARK_FRAUD = "mark_fraud"
+    RESTORE = "restore"
 
 
 _S, _V = ServiceStatus, ServiceVerb
@@ -38,8 +39,9 @@ SERVICE_LIFE: dict[tuple[ServiceStatus, ServiceVerb], ServiceStatus] = {
     (_S.SUSPENDED, _V.SUSPEND): _S.SUSPENDED,
     (_S.SUSPENDED, _V.TERMINATE): _S.TERMINATED,
     (_S.SUSPENDED, _V.MARK_FRAUD): _S.FRAUD,
+    (_S.TERMINATED, _V.RESTORE): _S.ACTIVE,
 }
-"""What is not in here cannot happen. Ended services (terminated, cancelled, fraud) have no way back."""
+"""What is not in here cannot happen. Cancelled and fraud have no way back; terminated has one while the server is free."""
 
 
 class OperationKind(StrEnum):
@@ -52,9 +54,16 @@ class OperationKind(StrEnum):
     SET_RDNS = "set_rdns"
     RESCUE_START = "rescue_start"
     RESCUE_STOP = "rescue_stop"
+    NULL_ROUTE = "null_route"
+    """Drops the traffic to one address; overtakes what waits, as a suspension does."""
+    NULL_ROUTE_END = "null_route_end"
+    TERMINATE = "terminate"
+    """Ends the service. Ours alone: no machine is asked, so it has no steps and is done at once, unless a brake holds it."""
 
 
 class OperationState(StrEnum):
+    HELD = "held"
+    """A brake holds it: stored, nothing done, waiting for the approval of its batch."""
     QUEUED = "queued"
     """Stored, nothing sent. May still be cancelled."""
     RUNNING = "running"
@@ -70,10 +79,16 @@ class OperationState(StrEnum):
 
 
 OPERATION_LIFE: dict[OperationState, frozenset[OperationState]] = {
+    OperationState.HELD: frozenset(
+        {OperationState.QUEUED, OperationState.DONE, OperationState.CANCELLED, OperationState.FAILED}
+    ),
     OperationState.QUEUED: frozenset(
         {OperationState.RUNNING, OperationState.CANCELLED, OperationState.FAILED}
     ),
-    OperationState.RUNNING: frozenset({OperationState.DONE, OperationState.FAILED, OperationState.UNKNOWN}),
+    # Cancelled only while nothing was sent.
+    OperationState.RUNNING: frozenset(
+        {OperationState.DONE, OperationState.FAILED, OperationState.UNKNOWN, OperationState.CANCELLED}
+    ),
     OperationState.UNKNOWN: frozenset({OperationState.DONE, OperationState.FAILED}),
     OperationState.DONE: frozenset(),
     OperationState.FAILED: frozenset(),
@@ -82,6 +97,10 @@ OPERATION_LIFE: dict[OperationState, frozenset[OperationState]] = {
 """RUNNING never goes back to QUEUED: what waits for a better moment waits as RUNNING, so nothing overtakes half-done work."""
 
 OPEN_STATES = (OperationState.QUEUED, OperationState.RUNNING)
+CANCELLABLE = (OperationState.HELD, *OPEN_STATES)
+"""While nothing was sent."""
+PRESSING_STATES = (*OPEN_STATES, OperationState.HELD, OperationState.UNKNOWN)
+"""What has not ended: it is under way, or waits for a person."""
 
 
 class Nature(StrEnum):
@@ -95,10 +114,58 @@ class Nature(StrEnum):
 
 class StepState(StrEnum):
     PENDING = "pending"
+    """Not begun: nothing was sent for it."""
     SENT = "sent"
+    """Committed directly before the first byte. Without an answer it is not known whether anything happened."""
     DONE = "done"
     FAILED = "failed"
     UNKNOWN = "unknown"
+
+
+STEP_LIFE: dict[StepState, frozenset[StepState]] = {
+    StepState.PENDING: frozenset({StepState.SENT, StepState.DONE, StepState.FAILED}),
+    # Back to pending only when it is proven that no byte left, or that nothing was done.
+    StepState.SENT: frozenset(
+        {StepState.PENDING, StepState.SENT, StepState.DONE, StepState.FAILED, StepState.UNKNOWN}
+    ),
+    StepState.UNKNOWN: frozenset({StepState.DONE, StepState.FAILED}),
+    StepState.DONE: frozenset(),
+    StepState.FAILED: frozenset(),
+}
+"""A step that is UNKNOWN is settled by reading back or by a person; it never becomes SENT again."""
+
+
+class Trouble(StrEnum):
+    """What may come of sending a step, besides an answer."""
+
+    NEVER_LEFT = "never left us"
+    """Proven: no byte that could act has left, or the upstream asked for patience and did nothing."""
+    REFUSED = "refused"
+    """Proven: the answer says no, or a guard does. Asking again would not help."""
+    UNCLEAR = "unclear"
+    """It left, and whether it acted is not known."""
+    INTERRUPTED = "interrupted"
+    """We died between "sent" and the answer: as unclear, and nobody is left to ask."""
+
+
+class Then(StrEnum):
+    AGAIN = "sent again, while there is time"
+    FAIL = "failed"
+    PARK = "unknown: a person decides"
+    READ_BACK = "read back, and sent again if it is not so"
+
+
+RULES: dict[tuple[Nature, Trouble], Then] = {
+    (Nature.EDGE, Trouble.NEVER_LEFT): Then.AGAIN,
+    (Nature.EDGE, Trouble.REFUSED): Then.FAIL,
+    (Nature.EDGE, Trouble.UNCLEAR): Then.PARK,
+    (Nature.EDGE, Trouble.INTERRUPTED): Then.PARK,
+    (Nature.LEVEL, Trouble.NEVER_LEFT): Then.AGAIN,
+    (Nature.LEVEL, Trouble.REFUSED): Then.FAIL,
+    (Nature.LEVEL, Trouble.UNCLEAR): Then.READ_BACK,
+    (Nature.LEVEL, Trouble.INTERRUPTED): Then.READ_BACK,
+}
+"""The whole safety of sending in eight lines. A step that only reads sends nothing, so it has no rule here."""
 
 
 class StepKind(StrEnum):
@@ -118,6 +185,8 @@ class StepKind(StrEnum):
     """The permission of the login that works for us is taken away; the machine stays online."""
     PERMISSION_ON = "permission_on"
     SET_RDNS = "set_rdns"
+    NULL_ROUTE_ON = "null_route_on"
+    NULL_ROUTE_OFF = "null_route_off"
     RESCUE_START = "rescue_start"
     RESCUE_STOP = "rescue_stop"
 
@@ -137,6 +206,8 @@ NATURE: dict[StepKind, Nature] = {
     StepKind.PERMISSION_OFF: Nature.LEVEL,
     StepKind.PERMISSION_ON: Nature.LEVEL,
     StepKind.SET_RDNS: Nature.LEVEL,
+    StepKind.NULL_ROUTE_ON: Nature.LEVEL,
+    StepKind.NULL_ROUTE_OFF: Nature.LEVEL,
     StepKind.RESCUE_START: Nature.EDGE,
     StepKind.RESCUE_STOP: Nature.EDGE,
 }

@@ -4,7 +4,7 @@ from django.db import models
 from django.db.models import Q
 from django.utils import timezone
 
-from doublehop.fleet.models import Server, ServerGroup, Upstream
+from doublehop.fleet.models import Server, ServerGroup, Upstream, UpstreamOrder
 from doublehop.organisations.models import Client, Organisation
 from doublehop.services.lifecycle import OperationKind, OperationState, ServiceStatus, StepState
 
@@ -109,13 +109,17 @@ class SuspendPolicy(models.Model):
     organisation = models.ForeignKey(Organisation, on_delete=models.PROTECT, related_name="suspend_policies")
     name = models.CharField(max_length=80)
     ways = models.JSONField(default=list)
-    """Of "port", "upstream", "power", "notify": tried in this order by what the server can do."""
+    """Of "port", "upstream", "null_route", "power", "permission", "notify", in order: the first that the server can do."""
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["organisation", "name"], name="suspend_policy_once")]
 
     def __str__(self) -> str:
         return self.name
+
+
+def usual_alerts() -> list[int]:
+    return [80, 90, 100]
 
 
 class Product(models.Model):
@@ -156,8 +160,10 @@ class Product(models.Model):
         Upstream, null=True, blank=True, on_delete=models.PROTECT, related_name="products"
     )
     """The one whose servers it offers; None without a module."""
-    allowance_gb = models.PositiveIntegerField(null=True, blank=True)
-    """Bandwidth that the price includes: decimal GB a month. None: not limited."""
+    alert_percents = models.JSONField(default=usual_alerts)
+    """At how many per cent of what a contract includes people are told, once a period each. Empty: never."""
+    alert_client = models.BooleanField(default=False)
+    """The client is told as well, not only staff."""
     welcome_subject = models.CharField(max_length=200, blank=True)
     welcome_body = models.TextField(blank=True)
     """Sent once the server is really there, with placeholders (services.welcome). Empty: no mail."""
@@ -200,10 +206,18 @@ class Service(models.Model):
     next_due_on = models.DateField(null=True)
     billed_by = models.CharField(max_length=80, blank=True)
     """The billing system that owns it. Empty: nobody's, so due dates and payments are kept here."""
+    billing_reference = models.CharField(max_length=80, blank=True)
+    """That system's own id of it."""
     custom_values = models.JSONField(default=dict)
     """By the keys of ``Product.custom_fields``."""
     welcomed_at = models.DateTimeField(null=True)
     """When its welcome was settled: by a mail, or because there is no text or no address for one."""
+    alert_percents = models.JSONField(null=True)
+    """At which shares of what is included the client wants a mail. None: it chose nothing, so the product decides."""
+    upstream_order = models.ForeignKey(
+        UpstreamOrder, null=True, blank=True, on_delete=models.SET_NULL, related_name="services"
+    )
+    """What staff ordered for it at an upstream. It gets that server, unless it has got another one meanwhile."""
     waits_because = models.CharField(max_length=300, blank=True)
     """For staff: why a pending one was not filled from the pool, or an overdue one not suspended."""
     saved_at = models.DateTimeField(null=True)
@@ -214,6 +228,11 @@ class Service(models.Model):
             models.UniqueConstraint(fields=["organisation", "number"], name="service_number_once"),
             models.UniqueConstraint(
                 fields=["server"], condition=Q(server__isnull=False), name="server_attached_once"
+            ),
+            models.UniqueConstraint(
+                fields=["organisation", "billed_by", "billing_reference"],
+                condition=~Q(billing_reference=""),
+                name="service_reference_once",
             ),
         ]
         indexes = [
@@ -240,6 +259,18 @@ class Service(models.Model):
         return self.username or (self.server.username or USUAL_USERNAME if self.server else "")
 
 
+class EarlierProduct(models.Model):
+    """What a service was until it became another product: the period that ran then is charged by its contract to the end."""
+
+    service = models.ForeignKey(Service, on_delete=models.CASCADE, related_name="earlier_products")
+    product = models.ForeignKey(Product, on_delete=models.PROTECT, related_name="+")
+    charged_until = models.DateTimeField()
+    changed_at = models.DateTimeField(default=timezone.now)
+
+    def __str__(self) -> str:
+        return f"{self.service} as {self.product}"
+
+
 class Payment(models.Model):
     """Money that somebody says has come in for a service that no billing system owns. Lines are added, never changed."""
 
@@ -257,6 +288,43 @@ class Payment(models.Model):
         return f"{self.amount} {self.currency} for {self.service}"
 
 
+class Batch(models.Model):
+    """What a brake holds of one caller, until somebody approves or refuses it as a whole.
+
+    It also counts in what had passed before the brake took hold, so that everything can be undone together.
+    """
+
+    class State(models.TextChoices):
+        OPEN = "open"
+        APPROVED = "approved"
+        REFUSED = "refused"
+
+    organisation = models.ForeignKey(Organisation, on_delete=models.PROTECT, related_name="batches")
+    caller = models.CharField(max_length=80)
+    caller_label = models.CharField(max_length=200)
+    state = models.CharField(max_length=10, choices=State.choices, default=State.OPEN)
+    opened_at = models.DateTimeField(default=timezone.now)
+    decided_at = models.DateTimeField(null=True)
+    decided_by = models.CharField(max_length=200, blank=True)
+    decided_why = models.CharField(max_length=300, blank=True)
+    undone_at = models.DateTimeField(null=True)
+    """When somebody asked that what was done is undone."""
+    undone_by = models.CharField(max_length=200, blank=True)
+    not_undone = models.JSONField(default=dict)
+    """By the reference of an operation: the sentence why it could not be undone."""
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["organisation", "caller"], condition=Q(state="open"), name="one_open_batch"
+            ),
+        ]
+        indexes = [models.Index(fields=["organisation", "state", "-id"], name="batch_newest")]
+
+    def __str__(self) -> str:
+        return f"B-{self.pk}"
+
+
 class Operation(models.Model):
     """Something to be done, stored before it is done. The row is the truth; the job is only a doorbell."""
 
@@ -265,13 +333,16 @@ class Operation(models.Model):
     kind = models.CharField(max_length=20, choices=[(k.value, k.value) for k in OperationKind])
     graceful = models.BooleanField(default=True)
     parameters = models.JSONField(default=dict)
-    """What a kind needs besides the machine: of set_rdns {"address", "name"}."""
+    """What a kind needs besides the machine: of set_rdns {"address", "name"}, of null routes {"address"}, of suspend {"cause", "client_text"}."""
     state = models.CharField(max_length=12, default=OperationState.QUEUED)
     organisation = models.ForeignKey(Organisation, on_delete=models.PROTECT, related_name="operations")
     server = models.ForeignKey(Server, on_delete=models.PROTECT, related_name="operations")
     service = models.ForeignKey(Service, null=True, on_delete=models.PROTECT, related_name="operations")
     client = models.ForeignKey(Client, null=True, on_delete=models.PROTECT, related_name="operations")
     hold_id = models.BigIntegerField(null=True)
+    batch = models.ForeignKey(Batch, null=True, on_delete=models.PROTECT, related_name="operations")
+    held_at = models.DateTimeField(null=True)
+    """When a brake held it. Null: it passed."""
 
     asked_at = models.DateTimeField(default=timezone.now)
     actor_kind = models.CharField(max_length=20)
@@ -297,6 +368,8 @@ class Operation(models.Model):
     """Done as far as anybody can tell: accepted, and the upstream offers nothing to read back."""
     staff_text = models.CharField(max_length=600, blank=True)
     """What is known, with its cause. Never for clients."""
+    looked_again_at = models.DateTimeField(null=True)
+    """Of an unknown one: when the machine was last read to settle it."""
 
     class Meta:
         constraints = [
@@ -311,6 +384,7 @@ class Operation(models.Model):
             models.Index(fields=["server", "-id"], name="operation_by_server"),
             models.Index(fields=["service", "-id"], name="operation_by_service"),
             models.Index(fields=["state", "id"], name="operation_by_state"),
+            models.Index(fields=["caller", "-asked_at"], name="operation_by_caller"),
         ]
 
     def __str__(self) -> str:
@@ -342,3 +416,195 @@ class Step(models.Model):
 
     def __str__(self) -> str:
         return f"{self.operation} {self.position}: {self.kind}"
+
+
+class Attachment(models.Model):
+    """When a server was the service's own. The slots that hold its beginning and its end are nobody's."""
+
+    service = models.ForeignKey(Service, on_delete=models.PROTECT, related_name="attachments")
+    server = models.ForeignKey(Server, on_delete=models.PROTECT, related_name="attachments")
+    since = models.DateTimeField(default=timezone.now)
+    until = models.DateTimeField(null=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["service"], condition=Q(until__isnull=True), name="one_open_attachment"
+            ),
+            models.UniqueConstraint(
+                fields=["server"], condition=Q(until__isnull=True), name="attached_to_one"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.server} in {self.service}"
+
+
+class ContractVersion(models.Model):
+    """How the bandwidth of a product is charged from a day on. Never changed: another version follows it.
+
+    ``values`` are those of ``bandwidth.contract.values_of``; an ``anchor`` of None stands for the first day of each service.
+    """
+
+    product = models.ForeignKey(Product, on_delete=models.PROTECT, related_name="contract_versions")
+    values = models.JSONField()
+    in_force_from = models.DateTimeField()
+    """Of two from the same moment the later written one holds."""
+    made_at = models.DateTimeField(default=timezone.now)
+    made_by = models.CharField(max_length=200, blank=True)
+
+    class Meta:
+        indexes = [models.Index(fields=["product", "in_force_from", "id"], name="contract_in_force")]
+
+    def __str__(self) -> str:
+        return f"{self.product} from {self.in_force_from:%Y-%m-%d}"
+
+
+class Statement(models.Model):
+    """What the bandwidth of one service (or of one client's pool) came to in one period. Frozen: the database refuses changes.
+
+    ``document`` says everything, as it is exported (services.paper); ``slots`` are its own, packed (services.paper).
+    """
+
+    class Source(models.TextChoices):
+        SLOTS = "slots"
+        TOTALS = "totals"
+        """Counted by an upstream, by day or hour."""
+
+    organisation = models.ForeignKey(Organisation, on_delete=models.PROTECT, related_name="statements")
+    client = models.ForeignKey(Client, on_delete=models.PROTECT, related_name="statements")
+    product = models.ForeignKey(Product, on_delete=models.PROTECT, related_name="statements")
+    service = models.ForeignKey(Service, null=True, on_delete=models.PROTECT, related_name="statements")
+    """None: all services of the client on the product, pooled."""
+    label = models.CharField(max_length=60)
+    start = models.DateTimeField()
+    end = models.DateTimeField()
+    source = models.CharField(max_length=8, choices=Source.choices, default=Source.SLOTS)
+    source_names = models.CharField(max_length=200, blank=True)
+    """For the staff of the upstream's owner: who counted."""
+    amount = models.DecimalField(max_digits=24, decimal_places=4)
+    currency = models.CharField(max_length=3)
+    expected = models.PositiveIntegerField(default=0)
+    measured = models.PositiveIntegerField(default=0)
+    is_thin = models.BooleanField(default=False)
+    """Too little was measured: staff look at it."""
+    sample_history = models.BooleanField(default=False)
+    """Made up in part, and so nothing is owed."""
+    document = models.JSONField()
+    slots = models.BinaryField()
+    closed_at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["service", "end"], condition=Q(service__isnull=False), name="statement_once"
+            ),
+            models.UniqueConstraint(
+                fields=["client", "product", "end"],
+                condition=Q(service__isnull=True),
+                name="pooled_statement_once",
+            ),
+        ]
+        indexes = [
+            models.Index(fields=["organisation", "-id"], name="statement_newest"),
+            models.Index(fields=["organisation", "is_thin", "-id"], name="statement_thin"),
+            models.Index(fields=["client", "-id"], name="statement_by_client"),
+        ]
+
+    def __str__(self) -> str:
+        return f"T-{self.pk}"
+
+
+class Adjustment(models.Model):
+    """A credit or debit beside a statement, from a later look at the kept readings. Frozen likewise.
+
+    ``document`` and ``slots`` are those of the later look, with which the amount can be checked.
+    """
+
+    statement = models.ForeignKey(Statement, on_delete=models.PROTECT, related_name="adjustments")
+    amount = models.DecimalField(max_digits=24, decimal_places=4)
+    """What is owed more, or less where it is negative."""
+    reason = models.CharField(max_length=300)
+    document = models.JSONField()
+    slots = models.BinaryField()
+    made_at = models.DateTimeField(default=timezone.now)
+    made_by = models.CharField(max_length=200)
+
+    def __str__(self) -> str:
+        return f"{self.amount} on {self.statement}"
+
+
+class PeriodUsage(models.Model):
+    """What a service, or a pool, has used in one period, as it was last counted: for lists and alerts, never for a bill.
+
+    ``subject`` is "service:<id>" or "pool:<client id>:<product id>". Rates and volumes in ``unit_name``; shares in per cent.
+    """
+
+    subject = models.CharField(max_length=50)
+    organisation = models.ForeignKey(Organisation, on_delete=models.CASCADE, related_name="period_usages")
+    client = models.ForeignKey(Client, on_delete=models.CASCADE, related_name="period_usages")
+    product = models.ForeignKey(Product, on_delete=models.CASCADE, related_name="period_usages")
+    service = models.ForeignKey(Service, null=True, on_delete=models.CASCADE, related_name="period_usages")
+    """None: a pool."""
+    services = models.PositiveIntegerField(default=1)
+    """How many are added up."""
+    label = models.CharField(max_length=60)
+    start = models.DateTimeField()
+    end = models.DateTimeField()
+    zone = models.CharField(max_length=60, default="UTC")
+    method = models.CharField(max_length=12, blank=True)
+    """Of the contract; empty: none is in force, and both volumes are only shown."""
+    unit_name = models.CharField(max_length=8)
+    quantity = models.DecimalField(max_digits=24, decimal_places=3, default=0)
+    included = models.DecimalField(max_digits=24, decimal_places=3, default=0)
+    share_percent = models.FloatField(default=0)
+    """Used of what is included; 0 where nothing is."""
+    octets_in = models.BigIntegerField(default=0)
+    octets_out = models.BigIntegerField(default=0)
+    percentile_95 = models.BigIntegerField(null=True)
+    """So far, in bit/s, of the direction that the contract names, else of the larger. None: from an upstream's own totals."""
+    amount = models.DecimalField(max_digits=24, decimal_places=4, default=0)
+    """For what is above, so far."""
+    currency = models.CharField(max_length=3, blank=True)
+    expected = models.PositiveIntegerField(default=0)
+    measured = models.PositiveIntegerField(default=0)
+    coverage_percent = models.FloatField(default=0)
+    forecast_low = models.DecimalField(max_digits=24, decimal_places=3, null=True)
+    forecast_likely = models.DecimalField(max_digits=24, decimal_places=3, null=True)
+    forecast_high = models.DecimalField(max_digits=24, decimal_places=3, null=True)
+    forecast_amount = models.DecimalField(max_digits=24, decimal_places=4, null=True)
+    forecast_at = models.DateTimeField(null=True)
+    burst_minutes = models.PositiveIntegerField(null=True)
+    """Of free burst time that is left; None without a commit."""
+    from_totals = models.BooleanField(default=False)
+    sample_history = models.BooleanField(default=False)
+    counted_at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["subject", "start"], name="period_usage_once")]
+        indexes = [models.Index(fields=["organisation", "end"], name="period_usage_by_end")]
+
+    def __str__(self) -> str:
+        return f"{self.service or f'all of {self.client}'}, {self.label}"
+
+
+class UsageAlert(models.Model):
+    """A share of what is included that was reached in a period: told once."""
+
+    class Kind(models.TextChoices):
+        REACHED = "reached"
+        FORECAST = "forecast"
+        """It is not reached yet, and will be in nine of ten draws of the forecast."""
+
+    usage = models.ForeignKey(PeriodUsage, on_delete=models.CASCADE, related_name="alerts")
+    kind = models.CharField(max_length=8, choices=Kind.choices, default=Kind.REACHED)
+    percent = models.PositiveSmallIntegerField()
+    raised_at = models.DateTimeField(default=timezone.now)
+    told_at = models.DateTimeField(null=True)
+    """When staff were told of it; several stand in one mail."""
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["usage", "kind", "percent"], name="usage_alert_once")]
+
+    def __str__(self) -> str:
+        return f"{self.percent} % of {self.usage}"

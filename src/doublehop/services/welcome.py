@@ -3,7 +3,6 @@
 import re
 from datetime import timedelta
 
-from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
@@ -13,8 +12,7 @@ from doublehop.notices import actions as notices
 from doublehop.notices.models import Mail
 from doublehop.organisations import record, vault
 from doublehop.organisations.actor import SYSTEM
-from doublehop.organisations.models import Brand
-from doublehop.organisations.queries import address_of_client
+from doublehop.organisations.queries import address_of_client, panel_address
 from doublehop.organisations.refusals import BadInput
 from doublehop.services.models import Service
 
@@ -142,19 +140,9 @@ def _values(service: Service, server: Server) -> tuple[dict[str, str], dict[str,
         "addresses": "\n".join(addresses) or server.primary_address or "not known yet",
         "username": service.shown_username,
         "password": notices.mark("password") if password else NO_PASSWORD,
-        "panel": _panel(service.organisation_id),
+        "panel": panel_address(service.organisation_id),
     }
     return values, {"password": password} if password else {}
-
-
-def _panel(organisation_id: int) -> str:
-    """Under the brand's own name where it has one: a client does not learn of the installation's."""
-    scheme, _, rest = settings.DOUBLEHOP_BASE_URL.partition("://")
-    host = Brand.objects.filter(organisation_id=organisation_id).values_list("host", flat=True).first()
-    if not host:
-        return f"{settings.DOUBLEHOP_BASE_URL}/"
-    port = rest.rpartition(":")[2] if ":" in rest.rpartition("]")[2] else ""
-    return f"{scheme}://{host}{':' + port if port else ''}/"
 
 
 def _filled(text: str, values: dict[str, str]) -> str:

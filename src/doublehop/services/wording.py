@@ -14,12 +14,19 @@ NAME: dict[str, str] = {
     OperationKind.SET_RDNS: "Set reverse DNS",
     OperationKind.RESCUE_START: "Start rescue system",
     OperationKind.RESCUE_STOP: "Leave rescue system",
+    OperationKind.NULL_ROUTE: "Null route",
+    OperationKind.NULL_ROUTE_END: "End null route",
+    OperationKind.TERMINATE: "Terminate",
 }
 _THING: dict[str, str] = {
     OperationKind.REFRESH_ADDRESSES: "reading of the addresses",
     OperationKind.SET_RDNS: "change of the reverse DNS",
     OperationKind.RESCUE_START: "start of the rescue system",
     OperationKind.RESCUE_STOP: "return to the installed system",
+    OperationKind.SUSPEND: "suspension",
+    OperationKind.NULL_ROUTE: "null route",
+    OperationKind.NULL_ROUTE_END: "end of the null route",
+    OperationKind.TERMINATE: "termination",
 }
 STEP_NAME: dict[str, str] = {
     StepKind.RESET: "Send the reboot, once",
@@ -36,6 +43,8 @@ STEP_NAME: dict[str, str] = {
     StepKind.PERMISSION_OFF: "Take our permission at the provider away",
     StepKind.PERMISSION_ON: "Give our permission at the provider back",
     StepKind.SET_RDNS: "Set the name of the address",
+    StepKind.NULL_ROUTE_ON: "Drop the traffic to the address",
+    StepKind.NULL_ROUTE_OFF: "Let the traffic to the address through again",
     StepKind.RESCUE_START: "Restart into the rescue system, once",
     StepKind.RESCUE_STOP: "Restart into the installed system, once",
 }
@@ -48,6 +57,7 @@ _CLIENT: dict[tuple[str, str], str] = {
     (OperationKind.POWER_OFF, OperationState.RUNNING): "Switching off. Usually done within 2 minutes.",
     (OperationKind.POWER_OFF, OperationState.DONE): "Switched off.",
     (OperationKind.SUSPEND, OperationState.DONE): "Suspended.",
+    (OperationKind.TERMINATE, OperationState.DONE): "Ended.",
     (OperationKind.UNSUSPEND, OperationState.RUNNING): "Coming back. Usually done within 5 minutes.",
     (OperationKind.UNSUSPEND, OperationState.DONE): "No longer suspended.",
     (OperationKind.REFRESH_ADDRESSES, OperationState.DONE): "Addresses read.",
@@ -60,6 +70,7 @@ _CLIENT: dict[tuple[str, str], str] = {
     (OperationKind.RESCUE_STOP, OperationState.DONE): "The installed system runs again.",
 }
 _CLIENT_STATE: dict[str, str] = {
+    OperationState.HELD: "Asked for. Our staff looks at it first.",
     OperationState.QUEUED: "Asked for. It starts in a moment.",
     OperationState.RUNNING: "Running.",
     OperationState.DONE: "Done.",
@@ -93,6 +104,8 @@ def client_sentence(operation: Operation) -> str:
     if operation.state == OperationState.FAILED:
         if operation.failure_code == "suspended":
             return f"The {what} was not sent: this service is suspended."
+        if operation.failure_code == "restored":
+            return f"The {what} was called off after maintenance of ours. If it is still needed, ask again."
         return f"The {what} was not done; nothing was changed. You may ask again, or tell us reference {operation.reference}."
     if operation.state == OperationState.DONE and operation.settled_by:
         return f"The {what} was confirmed by our staff."

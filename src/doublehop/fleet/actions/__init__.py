@@ -1,12 +1,19 @@
 """All writes of fleet, split by noun."""
 
 from doublehop.fleet.actions.holds import lift_hold_row, place_hold, record_effects
+from doublehop.fleet.actions.ordering import (
+    close_upstream_order,
+    order_upstream,
+    withdraw_upstream_order,
+)
 from doublehop.fleet.actions.readings import (
     note_failure,
+    note_rest,
     note_success,
     store_access,
     store_addresses,
     store_inventory,
+    store_null_route,
     store_port,
     store_power,
     store_rdns,
@@ -65,6 +72,7 @@ __all__ = [
     "ask_refresh",
     "ask_sync",
     "ask_test",
+    "close_upstream_order",
     "create_server_group",
     "create_upstream",
     "delete_server_group",
@@ -77,7 +85,9 @@ __all__ = [
     "lift_hold_row",
     "link_same_machine",
     "note_failure",
+    "note_rest",
     "note_success",
+    "order_upstream",
     "permit_client",
     "permit_tandem",
     "pin_certificate",
@@ -94,6 +104,7 @@ __all__ = [
     "store_access",
     "store_addresses",
     "store_inventory",
+    "store_null_route",
     "store_port",
     "store_power",
     "store_rdns",
@@ -106,4 +117,5 @@ __all__ = [
     "update_server",
     "update_upstream",
     "watch",
+    "withdraw_upstream_order",
 ]

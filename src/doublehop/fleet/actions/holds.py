@@ -9,7 +9,8 @@ from doublehop.organisations.actor import Actor
 from doublehop.organisations.refusals import BadInput, WrongState
 
 Effect = dict[str, object]
-"""{"way": "port" | "upstream" | "power", "was": bool}: what was changed, and what stood there before."""
+"""{"way": "port" | "upstream" | "power" | ..., "was": bool}: what was changed, and what stood there before.
+Of a null route also "address"."""
 
 
 def place_hold(

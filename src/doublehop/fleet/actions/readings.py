@@ -1,9 +1,11 @@
 """What the worker read from upstreams, written down with its time. No journal: nothing was changed at a machine."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from django.db import transaction
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from doublehop.driver_kit.contract import (
@@ -16,9 +18,12 @@ from doublehop.driver_kit.contract import (
     ServerAddress,
 )
 from doublehop.driver_kit.secret import Secret
+from doublehop.fleet import identity
 from doublehop.fleet.models import Address, IdentifierRow, Port, Server, Upstream
+from doublehop.fleet.rests import REFUSED, REFUSED_LOGIN_PAUSE
+from doublehop.notices import actions as notices
 from doublehop.organisations import record, vault
-from doublehop.organisations.actor import SYSTEM
+from doublehop.organisations.actor import SYSTEM, Duty
 
 LISTED_FIELDS = (
     "label",
@@ -43,6 +48,7 @@ class Reading:
     rescue_active: bool | None = None
     addresses: Sequence[ServerAddress] | None = None
     port_enabled: bool | None = None
+    null_routed: Collection[str] | None = None
     identifiers: Sequence[Identifier] | None = None
 
 
@@ -53,17 +59,58 @@ class InventoryLine:
     if_name: str | None
 
 
+@transaction.atomic
 def note_failure(upstream_id: int, code: str, text: str) -> None:
-    """The upstream as a whole does not answer or refuses us. The first time of a row of failures is kept."""
-    row = Upstream.objects.filter(pk=upstream_id)
-    row.filter(failing_since__isnull=True).update(failing_since=timezone.now())
-    row.update(failed_at=timezone.now(), failure_code=code, failure_text=text[:500])
+    """The upstream as a whole does not answer or refuses us. The first time of a row of failures is kept.
+
+    From its first refused login on it is left in peace (``fleet.rests``), and its owner's staff are told once.
+    """
+    now, rows = timezone.now(), Upstream.objects.filter(pk=upstream_id)
+    if code == REFUSED:
+        newest = {"failed_at": now, "failure_code": code, "failure_text": text[:500]}
+        if rows.exclude(failure_code=REFUSED).update(failing_since=now, **newest):
+            row = Upstream.objects.get(pk=upstream_id)
+            # Whoever types a wrong login into a new one sees that at once, and needs no mail.
+            if row.synced_at is not None:
+                _tell_owner(row)
+        else:
+            rows.update(**newest)
+        return
+    # Whatever else goes wrong when a refused login is tried again says nothing about the login: it stays refused.
+    if rows.filter(failure_code=REFUSED).update(failed_at=now):
+        return
+    rows.filter(failing_since__isnull=True).update(failing_since=now)
+    rows.update(failed_at=now, failure_code=code, failure_text=text[:500])
+
+
+def _tell_owner(row: Upstream) -> None:
+    at = timezone.now()
+    notices.tell_staff(
+        organisation_id=row.organisation_id,
+        duty=Duty.SET_UP,
+        subject=f"{row.name} refuses our login: nothing is sent to it",
+        body=(
+            f"{row.name} refused our login at {at:%Y-%m-%d %H:%M} UTC: {row.failure_text}\n\n"
+            "From now on nothing is asked of it and nothing is sent to it. Suspensions wait for an hour, reboots fail.\n\n"
+            f"Correct the login: Setup > Upstreams > {row.name} > Edit. If it is right again without that, press Test "
+            f"connection there. By itself it is tried once at {at + REFUSED_LOGIN_PAUSE:%H:%M} UTC."
+        ),
+        about="upstream_refused",
+        key=f"upstream:{row.pk}:refused:{at.isoformat()}",
+    )
+
+
+def note_rest(upstream_id: int, until: datetime) -> None:
+    """The upstream asked for patience: its account is left in peace until then."""
+    Upstream.objects.filter(pk=upstream_id).update(rests_until=until)
 
 
 def note_success(upstream_id: int) -> None:
-    Upstream.objects.filter(pk=upstream_id, failing_since__isnull=False).update(
-        failing_since=None, failed_at=None, failure_code="", failure_text=""
-    )
+    _forget_failure(Upstream.objects.filter(pk=upstream_id, failing_since__isnull=False))
+
+
+def _forget_failure(rows: QuerySet[Upstream]) -> None:
+    rows.update(failing_since=None, failed_at=None, failure_code="", failure_text="")
 
 
 @transaction.atomic
@@ -100,6 +147,8 @@ def store_inventory(upstream_id: int, lines: Sequence[InventoryLine]) -> list[in
     """Answers with the ids of all listed servers. Servers that are not listed any more are marked, never removed."""
     now = timezone.now()
     known = {row.external_id: row for row in Server.objects.filter(upstream_id=upstream_id)}
+    # Whatever the list holds: the login worked.
+    _forget_failure(Upstream.objects.filter(pk=upstream_id, failure_code=REFUSED))
     if known and not lines:
         # Absence of evidence: a list that is suddenly empty says more about the list than about the servers.
         note_failure(
@@ -174,20 +223,37 @@ def store_reading(server_id: int, reading: Reading) -> None:
     if reading.addresses is not None:
         _store_addresses(row, reading.addresses)
         row.addresses_read_at = now
+    if reading.null_routed is not None:
+        store_null_routes(row.pk, reading.null_routed)
     row.refresh_failed_at, row.refresh_failure = None, ""
     row.save()
     if reading.identifiers is not None:
         _store_identifiers(row, reading.identifiers)
+        _note_identity(row, now)
 
 
-def store_power(server_id: int, state: PowerState) -> None:
-    """A reading that an operation made on its way."""
-    Server.objects.filter(pk=server_id).update(power_state=state.value, power_read_at=timezone.now())
+def _note_identity(row: Server, now: datetime) -> None:
+    """Whether the machine that was just asked is still the one that was attached."""
+    is_other = row.recorded_identity is not None and not (
+        identity.compare(
+            row.recorded_identity, row.external_id, row.primary_address, identity.stored(row.identifiers)
+        ).same
+    )
+    row.identity_read_at = now
+    row.identity_changed_at = (row.identity_changed_at or now) if is_other else None
+    row.save(update_fields=["identity_read_at", "identity_changed_at"])
 
 
-def store_port(server_id: int, enabled: bool) -> None:
+def store_power(server_id: int, state: PowerState, read_at: datetime) -> None:
+    """A reading that an operation made on its way. One that is older than what is known stays out."""
+    rows = Server.objects.filter(pk=server_id).exclude(power_read_at__gt=read_at)
+    rows.update(power_state=state.value, power_read_at=read_at)
+
+
+def store_port(server_id: int, enabled: bool, read_at: datetime) -> None:
     """Likewise, of the switch port."""
-    Server.objects.filter(pk=server_id).update(port_enabled=enabled, port_read_at=timezone.now())
+    rows = Server.objects.filter(pk=server_id).exclude(port_read_at__gt=read_at)
+    rows.update(port_enabled=enabled, port_read_at=read_at)
 
 
 def store_access(server_id: int, permitted: bool) -> None:
@@ -205,8 +271,21 @@ def store_rdns(server_id: int, names: Mapping[str, str]) -> None:
         Address.objects.filter(server_id=server_id, address=address).update(rdns=name[:253])
 
 
-def store_rescue(server_id: int, active: bool) -> None:
-    Server.objects.filter(pk=server_id).update(rescue_active=active, rescue_read_at=timezone.now())
+def store_null_routes(server_id: int, dropped: Collection[str]) -> None:
+    """Which of its addresses get no traffic."""
+    rows = Address.objects.filter(server_id=server_id)
+    rows.filter(address__in=dropped).update(null_routed=True)
+    rows.exclude(address__in=dropped).update(null_routed=False)
+
+
+def store_null_route(server_id: int, address: str, dropped: bool) -> None:
+    """A reading of one address that an operation made on its way."""
+    Address.objects.filter(server_id=server_id, address=address).update(null_routed=dropped)
+
+
+def store_rescue(server_id: int, active: bool, read_at: datetime) -> None:
+    rows = Server.objects.filter(pk=server_id).exclude(rescue_read_at__gt=read_at)
+    rows.update(rescue_active=active, rescue_read_at=read_at)
 
 
 @transaction.atomic

@@ -4,12 +4,12 @@ from collections.abc import Mapping
 from datetime import timedelta
 
 from django.db import transaction
-from django.db.models import Q
+from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.utils import timezone
 from django.utils.text import slugify
 
 from doublehop.driver_kit import registry
-from doublehop.driver_kit.contract import Identifier, Login, Proof
+from doublehop.driver_kit.contract import Login, Proof
 from doublehop.fleet import identity
 from doublehop.fleet.actions.upstreams import (
     ask_sync,
@@ -20,11 +20,13 @@ from doublehop.fleet.actions.upstreams import (
     require_set_up,
     split_secrets,
 )
-from doublehop.fleet.models import Server
+from doublehop.fleet.models import IdentifierRow, Server
 from doublehop.fleet.permissions import Right, called, require, visible_to
+from doublehop.fleet.queries import server as visible_server
 from doublehop.jobs.actions import ring
 from doublehop.organisations import record, vault
 from doublehop.organisations.actor import Actor
+from doublehop.organisations.once import once
 from doublehop.organisations.refusals import BadInput, NotHere, NotOffered, WrongState
 
 WATCH_SECONDS = 30
@@ -37,7 +39,7 @@ def _seen(actor: Actor, server_id: int) -> Server:
     return row
 
 
-def _locked_own(actor: Actor, server_id: int) -> Server:
+def locked_own(actor: Actor, server_id: int) -> Server:
     """A server through one of the actor's own upstreams, locked."""
     organisation_id = require_set_up(actor)
     rows = Server.objects.select_for_update(of=("self",)).select_related("upstream")
@@ -47,8 +49,9 @@ def _locked_own(actor: Actor, server_id: int) -> Server:
     return row
 
 
+@once("server.add", again=visible_server)
 @transaction.atomic
-def add_server(actor: Actor, upstream_id: int, values: Mapping[str, str]) -> Server:
+def add_server(actor: Actor, upstream_id: int, values: Mapping[str, str], *, key: str = "") -> Server:
     """Records an own machine: the fields that the upstream's kind declares for servers, as raw form texts."""
     upstream = locked_upstream(actor, upstream_id)
     fields = registry.load(upstream.driver).server_settings
@@ -68,7 +71,7 @@ def add_server(actor: Actor, upstream_id: int, values: Mapping[str, str]) -> Ser
 
 @transaction.atomic
 def update_server(actor: Actor, server_id: int, values: Mapping[str, str]) -> Server:
-    row = _locked_own(actor, server_id)
+    row = locked_own(actor, server_id)
     fields = registry.load(row.upstream.driver).server_settings
     if not fields:
         raise NotOffered("The servers of this upstream are described by it; they cannot be changed here.")
@@ -121,7 +124,7 @@ def unprotect(actor: Actor, server_id: int) -> None:
 
 
 def _set_protected(actor: Actor, server_id: int, protected: bool) -> None:
-    row = _locked_own(actor, server_id)
+    row = locked_own(actor, server_id)
     row.protected = protected
     row.save(update_fields=["protected"])
     verb = "server.protected" if protected else "server.unprotected"
@@ -131,7 +134,7 @@ def _set_protected(actor: Actor, server_id: int, protected: bool) -> None:
 @transaction.atomic
 def link_same_machine(actor: Actor, server_id: int, other_id: int) -> None:
     """Staff say that two rows are one machine seen through two upstreams: only one of them may be attached."""
-    row, other = _locked_own(actor, server_id), _locked_own(actor, other_id)
+    row, other = locked_own(actor, server_id), locked_own(actor, other_id)
     if row.pk == other.pk or row.upstream_id == other.upstream_id:
         raise WrongState("Only servers of two different upstreams can be the same machine.")
     if row.same_machine_as_id not in (None, other.pk):
@@ -156,7 +159,7 @@ def link_same_machine(actor: Actor, server_id: int, other_id: int) -> None:
 
 @transaction.atomic
 def unlink_same_machine(actor: Actor, server_id: int) -> None:
-    row = _locked_own(actor, server_id)
+    row = locked_own(actor, server_id)
     row.same_machine_as = None
     row.save(update_fields=["same_machine_as"])
     Server.objects.filter(same_machine_as=row).update(same_machine_as=None)
@@ -194,10 +197,35 @@ def record_identity(actor: Actor, server_id: int) -> Server:
     provable = any(proof is Proof.STRONG for _, proof in registry.load(row.upstream.driver).proves)
     if provable and not any(proof == Proof.STRONG for _, _, proof in row.identifiers):
         raise WrongState(f"{row.label} has not been read yet. Refresh it, then attach it.", code="not_read")
-    seen = [Identifier(kind, value, Proof(proof)) for kind, value, proof in row.identifiers]
+    seen = identity.stored(row.identifiers)
+    double = next(
+        (
+            other
+            for other in _sharing_one(row)
+            if not identity.tells_apart(seen, identity.stored(other.identifiers))
+        ),
+        None,
+    )
+    if double is not None:
+        other = double.label if visible_to(actor).filter(pk=double.pk).exists() else "another machine"
+        raise WrongState(
+            f"{row.label} shows no serial or MAC that {other} does not show too: nobody could tell them apart.",
+            code="not_unique",
+        )
     row.recorded_identity = identity.record(row.external_id, row.primary_address, seen)
     row.save(update_fields=["recorded_identity"])
     return row
+
+
+def _sharing_one(row: Server) -> QuerySet[Server]:
+    """Other servers of the same upstream that show one of its identifiers too. One that is gone is confused with nobody."""
+    mine = IdentifierRow.objects.filter(server=row)
+    shared = IdentifierRow.objects.filter(
+        Exists(mine.filter(kind=OuterRef("kind"), value=OuterRef("value"))),
+        server__upstream_id=row.upstream_id,
+        server__missing_since__isnull=True,
+    )
+    return Server.objects.filter(pk__in=shared.values("server_id")).exclude(pk=row.pk)
 
 
 @transaction.atomic
@@ -217,4 +245,4 @@ def reveal_login(actor: Actor, server_id: int) -> Login:
 
 def forget_identity(server_id: int) -> None:
     """At detach, within its transaction."""
-    Server.objects.filter(pk=server_id).update(recorded_identity=None)
+    Server.objects.filter(pk=server_id).update(recorded_identity=None, identity_changed_at=None)

@@ -10,17 +10,26 @@ from django.utils import timezone
 from doublehop.fleet.actions.upstreams import require_set_up
 from doublehop.fleet.models import Allocation, Hold, Permission, Server, ServerGroup
 from doublehop.fleet.permissions import ALL_RIGHTS, Right, organisation_rights, visible_to
-from doublehop.fleet.queries import BIGGEST_ID
+from doublehop.fleet.queries import BIGGEST_ID, allocations_visible_to, server_groups_visible_to
 from doublehop.organisations import record, texts
 from doublehop.organisations.actor import Actor, Duty
+from doublehop.organisations.once import once
 from doublehop.organisations.queries import organisations_visible_to
 from doublehop.organisations.refusals import BadInput, NotAllowed, NotHere, WrongState
 
 DEAREST = 10_000_000
 
 
+def _group_again(actor: Actor, group_id: int) -> ServerGroup:
+    group = server_groups_visible_to(actor).filter(pk=group_id).first()
+    if group is None:
+        raise NotHere
+    return group
+
+
+@once("server_group.create", again=_group_again)
 @transaction.atomic
-def create_server_group(actor: Actor, name: str) -> ServerGroup:
+def create_server_group(actor: Actor, name: str, *, key: str = "") -> ServerGroup:
     organisation_id = require_set_up(actor)
     label = texts.name_of(name, 80)
     try:
@@ -61,9 +70,23 @@ def set_group_members(actor: Actor, group_id: int, server_ids: Iterable[int]) ->
     )
 
 
+def _allocation_again(actor: Actor, allocation_id: int) -> Allocation:
+    allocation = allocations_visible_to(actor).filter(pk=allocation_id).first()
+    if allocation is None:
+        raise NotHere
+    return allocation
+
+
+@once("server.allocate", again=_allocation_again)
 @transaction.atomic
 def allocate(
-    actor: Actor, server_id: int, receiver_id: int, *, price: Decimal | None = None, currency: str = ""
+    actor: Actor,
+    server_id: int,
+    receiver_id: int,
+    *,
+    price: Decimal | None = None,
+    currency: str = "",
+    key: str = "",
 ) -> Allocation:
     """Gives a server to the organisation directly below. It may then sell it; the giver may not any more."""
     if not actor.has(Duty.GOVERN):
@@ -112,8 +135,9 @@ def _check_price(price: Decimal | None, currency: str) -> None:
         raise BadInput("Write a currency such as EUR.", field="currency")
 
 
+@once("server.end_allocation")
 @transaction.atomic
-def end_allocation(actor: Actor, allocation_id: int) -> None:
+def end_allocation(actor: Actor, allocation_id: int, *, key: str = "") -> None:
     """Takes the server back. Refused while a client below still has it."""
     if not actor.has(Duty.GOVERN):
         raise NotAllowed("Needs the role admin or owner.")

@@ -11,12 +11,15 @@ from doublehop.driver_kit import forms, registry
 from doublehop.driver_kit.contract import Driver, FieldKind, SettingField, Values
 from doublehop.driver_kit.secret import Secret
 from doublehop.fleet.models import Server, Upstream
+from doublehop.fleet.queries import upstream
 from doublehop.jobs.actions import ring
 from doublehop.notices import actions as notices
+from doublehop.notices import deliveries
 from doublehop.organisations import actions as organisations
 from doublehop.organisations import record, texts, vault
 from doublehop.organisations.actor import SYSTEM, Actor, Duty
 from doublehop.organisations.models import Organisation
+from doublehop.organisations.once import once
 from doublehop.organisations.refusals import BadInput, NotAllowed, NotHere, NotOffered, WrongState
 
 LONGEST_ENDPOINT = 200
@@ -78,8 +81,11 @@ def parse_or_refuse(
     return values
 
 
+@once("upstream.create", again=upstream)
 @transaction.atomic
-def create_upstream(actor: Actor, *, driver: str, name: str, values: Mapping[str, str]) -> Upstream:
+def create_upstream(
+    actor: Actor, *, driver: str, name: str, values: Mapping[str, str], key: str = ""
+) -> Upstream:
     """``values`` are raw form texts by field name. The new upstream observes only until staff arm it."""
     organisation_id = require_set_up(actor)
     declared = driver_named(driver)
@@ -197,6 +203,8 @@ def delete_upstream(actor: Actor, upstream_id: int) -> None:
         raise WrongState(
             "Servers are known through it. An upstream can be deleted only before its first server."
         )
+    if row.orders.exists():
+        raise WrongState("Servers were ordered through it. What was bought stays on record.")
     label = row.name
     try:
         row.delete()
@@ -279,7 +287,8 @@ def ask_sync(actor: Actor, upstream_id: int) -> None:
 @transaction.atomic
 def reseal_secrets() -> int:
     """Key rotation: every sealed text under the first key. Answers with how many were rewritten."""
-    count = organisations.refresh_digests() + notices.reseal_mails()
+    count = organisations.refresh_digests() + organisations.refresh_tokens()
+    count += notices.reseal_mails() + deliveries.reseal_webhooks()
     for pk, sealed in Server.objects.exclude(sealed_login="").values_list("pk", "sealed_login"):
         Server.objects.filter(pk=pk).update(sealed_login=vault.reseal(sealed))
         count += 1
@@ -311,8 +320,11 @@ def _apply(row: Upstream, driver: Driver, values: Values) -> None:
     plain, secrets = split_secrets(values)
     row.settings = plain
     row.sealed_secrets = vault.seal(secrets, row="upstream")
+    before = (row.endpoint, row.account)
     row.endpoint = str(plain.get(driver.endpoint_field, "")) if driver.endpoint_field else ""
     row.account = _account_of(driver, plain)
+    if (row.endpoint, row.account) != before:
+        row.rests_until = None  # it was another account that asked for patience
     if len(row.endpoint) > LONGEST_ENDPOINT or len(row.account) > LONGEST_ENDPOINT:
         names = [driver.endpoint_field] if len(row.endpoint) > LONGEST_ENDPOINT else driver.account_fields
         raise BadSettings(dict.fromkeys(names, f"At most {LONGEST_ENDPOINT} signs."))

@@ -163,3 +163,39 @@ class TestIdentity:
         assert identity.compare(recorded, "7", "192.0.2.7", []).weak
         assert identity.compare(recorded, "7", "192.0.2.7", []).same
         assert not identity.compare(recorded, "7", "192.0.2.8", []).same
+
+    def test_who_was_attached_without_anything_strong_and_shows_it_now_is_another(self):
+        recorded = identity.record("7", "192.0.2.7", [Identifier("host", "x", Proof.WEAK)])
+        verdict = identity.compare(recorded, "7", "192.0.2.7", [Identifier("serial", "A1")])
+        assert not verdict.same
+        assert "serial A1" in verdict.sentence
+
+    def test_a_serial_that_others_show_too_records_nobody(self, stage, cast):
+        """Some makers give all their machines one serial: an exchange of ids would go unnoticed."""
+        stage.place.add("bare", serial="Default string", mac="", address="192.0.2.61")
+        stage.place.add("own", serial="Default string", address="192.0.2.62")
+        stage.machines("web")
+        bare, own = stage.server("bare"), stage.server("own")
+        with pytest.raises(WrongState, match="tell them apart") as refused:
+            actions.record_identity(cast.ines, bare.pk)
+        assert refused.value.code == "not_unique"
+        assert "own" in refused.value.sentence
+        actions.record_identity(cast.ines, own.pk)
+
+    def test_a_machine_under_a_new_id_is_not_confused_with_its_old_row(self, stage, cast):
+        stage.place.add("before", serial="SN-1", mac="", address="192.0.2.61")
+        stage.machines("web")
+        stage.place.add("after", serial="SN-1", mac="", address="192.0.2.61")
+        del stage.place.machines["before"]
+        actions.ask_sync(cast.ines, stage.upstream.pk)
+        run_jobs()
+        actions.record_identity(cast.ines, stage.server("after").pk)
+
+    def test_whose_machine_shows_the_same_is_not_told_to_strangers(self, stage, cast):
+        stage.place.add("bare", serial="Default string", mac="", address="192.0.2.61")
+        stage.place.add("own", serial="Default string", address="192.0.2.62", label="BIRCH-7")
+        stage.machines("web")
+        actions.allocate(cast.ines, stage.server("bare").pk, cast.alder.pk)
+        with pytest.raises(WrongState) as refused:
+            actions.record_identity(cast.rosa, stage.server("bare").pk)
+        assert "BIRCH-7" not in refused.value.sentence

@@ -9,13 +9,13 @@ from django.db import transaction
 from django.utils import timezone
 
 from doublehop.fleet.queries import open_holds
-from doublehop.journal.queries import target_under_key
 from doublehop.organisations import texts
 from doublehop.organisations.actor import Actor, Duty, house_of
-from doublehop.organisations.refusals import BadInput, NotAllowed, Refusal, WrongState
+from doublehop.organisations.once import caller_of, once
+from doublehop.organisations.refusals import BadInput, NotAllowed, NotHere, Refusal, WrongState
 from doublehop.services import cycles
 from doublehop.services.actions.catalogue import money
-from doublehop.services.actions.operations import caller_of, request
+from doublehop.services.actions.operations import request
 from doublehop.services.actions.services import locked_service, write
 from doublehop.services.lifecycle import OperationKind, ServiceStatus
 from doublehop.services.models import Operation, Payment, Service
@@ -24,17 +24,21 @@ FARTHEST = timedelta(days=5 * 366)
 _ALIVE = (ServiceStatus.ACTIVE, ServiceStatus.SUSPENDED)
 
 
+def _payment_again(actor: Actor, payment_id: int) -> Payment:
+    own = Payment.objects.filter(service__organisation_id=actor.organisation_id)
+    payment = own.filter(pk=payment_id).first()
+    if payment is None or not actor.is_staff:
+        raise NotHere
+    return payment
+
+
+@once("service.record_payment", again=_payment_again)
 @transaction.atomic
 def record_payment(
     actor: Actor, service_id: int, *, amount: str, received_on: date, note: str = "", key: str = ""
 ) -> Payment:
-    """Money for one more cycle has come in: the due date moves on, and a suspension for being overdue is lifted.
-
-    ``key`` makes a form that is sent twice one payment.
-    """
+    """Money for one more cycle has come in: the due date moves on, and a suspension for being overdue is lifted."""
     service = _own(actor, service_id)
-    if key and target_under_key(service.organisation_id, f"payment:{key}", service_id=service.pk):
-        return service.payments.latest("pk")
     paid = money(amount, "amount")
     if paid == 0:
         raise BadInput("Write the amount that has come in.", field="amount")
@@ -55,14 +59,7 @@ def record_payment(
         recorded_by=actor.label,
     )
     sentence = f"{paid} {service.currency}; next due on {service.next_due_on:%Y-%m-%d}"
-    write(
-        actor,
-        "service.payment_recorded",
-        service,
-        server=service.server,
-        sentence=sentence,
-        key=f"payment:{key}" if key else "",
-    )
+    write(actor, "service.payment_recorded", service, server=service.server, sentence=sentence)
     _bring_back(service, payment)
     return payment
 

@@ -13,14 +13,17 @@ from doublehop.fleet.models import ServerGroup
 from doublehop.fleet.permissions import CLIENT_RIGHTS, Right
 from doublehop.organisations import record, texts
 from doublehop.organisations.actor import Actor, Duty
+from doublehop.organisations.once import once
 from doublehop.organisations.refusals import BadInput, NotAllowed, NotHere
 from doublehop.services import welcome
 from doublehop.services.models import Product, ProductGroup, SuspendPolicy
 
-WAYS = ("port", "upstream", "power", "permission", "notify")
+WAYS = ("port", "upstream", "null_route", "power", "permission", "notify")
 """How a service can be taken away: network port off, the provider's own suspension, power off, our permission at the
 provider withdrawn (the machine stays online), or only told."""
 MOST_CUSTOM_FIELDS = 30
+MOST_ALERTS = 5
+MOST_PERCENT = 1000
 CURRENCIES = ("EUR", "USD", "GBP", "CHF", "PLN", "CZK", "SEK", "DKK", "NOK", "CAD", "AUD")
 
 
@@ -39,12 +42,14 @@ class ProductForm:
     suspend_policy_id: int | None = None
     client_rights: Sequence[str] = tuple(right.value for right in CLIENT_RIGHTS)
     hidden: bool = False
-    allowance_gb: str | None = None
     overdue_grace_days: str | None = None
+    alert_percents: str | None = None
+    """Whole per cents, such as "80, 90, 100"; empty: no alerts."""
+    alert_client: bool | None = None
     welcome_subject: str | None = None
     welcome_body: str | None = None
     custom_fields: Sequence[Mapping[str, Any]] | None = None
-    """Each {"key" (empty for a new one), "label", "required": bool, "asked": "client" | "staff"}. None of these five keeps
+    """Each {"key" (empty for a new one), "label", "required": bool, "asked": "client" | "staff"}. None of these six keeps
     what is stored; an empty text takes it away."""
 
 
@@ -56,8 +61,16 @@ def _organisation(actor: Actor) -> int:
     return actor.organisation_id
 
 
+def _group_again(actor: Actor, group_id: int) -> ProductGroup:
+    group = ProductGroup.objects.filter(pk=group_id, organisation_id=_organisation(actor)).first()
+    if group is None:
+        raise NotHere
+    return group
+
+
+@once("product_group.create", again=_group_again)
 @transaction.atomic
-def create_product_group(actor: Actor, name: str) -> ProductGroup:
+def create_product_group(actor: Actor, name: str, *, key: str = "") -> ProductGroup:
     organisation_id = _organisation(actor)
     try:
         with transaction.atomic():
@@ -68,8 +81,16 @@ def create_product_group(actor: Actor, name: str) -> ProductGroup:
     return group
 
 
+def _policy_again(actor: Actor, policy_id: int) -> SuspendPolicy:
+    policy = SuspendPolicy.objects.filter(pk=policy_id, organisation_id=_organisation(actor)).first()
+    if policy is None:
+        raise NotHere
+    return policy
+
+
+@once("suspend_policy.create", again=_policy_again)
 @transaction.atomic
-def create_suspend_policy(actor: Actor, name: str, ways: Sequence[str]) -> SuspendPolicy:
+def create_suspend_policy(actor: Actor, name: str, ways: Sequence[str], *, key: str = "") -> SuspendPolicy:
     """``ways`` are tried in their order; the first that the machine offers is used."""
     organisation_id = _organisation(actor)
     if not ways or any(way not in WAYS for way in ways) or len(set(ways)) != len(ways):
@@ -85,19 +106,20 @@ def create_suspend_policy(actor: Actor, name: str, ways: Sequence[str]) -> Suspe
     return policy
 
 
-@transaction.atomic
-def create_product(actor: Actor, form: ProductForm) -> Product:
-    product = Product(organisation_id=_organisation(actor))
-    _fill(product, form)
-    record.write(actor, "product.created", ("product", product.pk), target_label=product.name)
-    return product
-
-
 def locked_product(actor: Actor, product_id: int) -> Product:
     rows = Product.objects.select_for_update().filter(organisation_id=_organisation(actor))
     product = rows.filter(pk=product_id).first()
     if product is None:
         raise NotHere
+    return product
+
+
+@once("product.create", again=locked_product)
+@transaction.atomic
+def create_product(actor: Actor, form: ProductForm, *, key: str = "") -> Product:
+    product = Product(organisation_id=_organisation(actor))
+    _fill(product, form)
+    record.write(actor, "product.created", ("product", product.pk), target_label=product.name)
     return product
 
 
@@ -156,10 +178,12 @@ def fill_provisioning(
 
 def _fill_more(product: Product, form: ProductForm) -> None:
     """What a form may leave out."""
-    if form.allowance_gb is not None:
-        product.allowance_gb = _whole(form.allowance_gb, 10_000_000, "allowance_gb")
     if form.overdue_grace_days is not None:
         product.overdue_grace_days = _whole(form.overdue_grace_days, 365, "overdue_grace_days")
+    if form.alert_percents is not None:
+        product.alert_percents = percents_of(form.alert_percents)
+    if form.alert_client is not None:
+        product.alert_client = form.alert_client
     if form.welcome_subject is not None:
         subject = " ".join(texts.remark(form.welcome_subject, field="welcome_subject").split())
         product.welcome_subject = _at_most(subject, 200, "welcome_subject")
@@ -198,6 +222,18 @@ def _free_key(label: str, taken: set[str]) -> str:
         wanted if number == 1 else f"{wanted}_{number}" for number in range(1, MOST_CUSTOM_FIELDS + 2)
     )
     return next(key for key in numbered if key not in taken)
+
+
+def percents_of(text: str) -> list[int]:
+    """Shares at which somebody is told, from "80, 90 %". Raises BadInput."""
+    found = sorted(
+        {int(one) if one.isdigit() and len(one) < 5 else 0 for one in re.split(r"[\s,;%]+", text) if one}
+    )
+    if len(found) > MOST_ALERTS or any(not 1 <= one <= MOST_PERCENT for one in found):
+        raise BadInput(
+            f"Write at most {MOST_ALERTS} whole per cents, such as 80, 90, 100.", field="alert_percents"
+        )
+    return found
 
 
 def _at_most(text: str, longest: int, field: str) -> str:

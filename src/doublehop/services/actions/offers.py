@@ -7,6 +7,7 @@ from django.db import IntegrityError, transaction
 from doublehop.fleet.models import ServerGroup
 from doublehop.organisations import record, texts
 from doublehop.organisations.actor import Actor, Duty
+from doublehop.organisations.once import once
 from doublehop.organisations.refusals import BadInput, NotAllowed, NotHere
 from doublehop.services.actions.catalogue import CURRENCIES, money, one_of
 from doublehop.services.models import Offer
@@ -31,8 +32,17 @@ class OfferForm:
     hidden: bool = False
 
 
+def _locked_offer(actor: Actor, offer_id: int) -> Offer:
+    rows = Offer.objects.select_for_update().filter(organisation_id=_organisation(actor))
+    offer = rows.filter(pk=offer_id).first()
+    if offer is None:
+        raise NotHere
+    return offer
+
+
+@once("offer.create", again=_locked_offer)
 @transaction.atomic
-def create_offer(actor: Actor, form: OfferForm) -> Offer:
+def create_offer(actor: Actor, form: OfferForm, *, key: str = "") -> Offer:
     offer = Offer(organisation_id=_organisation(actor))
     _fill(offer, form)
     record.write(actor, "offer.created", ("offer", offer.pk), target_label=offer.name)
@@ -42,10 +52,7 @@ def create_offer(actor: Actor, form: OfferForm) -> Offer:
 @transaction.atomic
 def update_offer(actor: Actor, offer_id: int, form: OfferForm) -> Offer:
     """What was ordered before keeps its name and price."""
-    rows = Offer.objects.select_for_update().filter(organisation_id=_organisation(actor))
-    offer = rows.filter(pk=offer_id).first()
-    if offer is None:
-        raise NotHere
+    offer = _locked_offer(actor, offer_id)
     _fill(offer, form)
     record.write(actor, "offer.changed", ("offer", offer.pk), target_label=offer.name)
     return offer

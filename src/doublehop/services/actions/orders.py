@@ -1,19 +1,26 @@
 """A client orders, and orders are filled from a pool where the product has one. Else they wait for staff, who are told."""
 
-import re
 from collections.abc import Mapping
 
 from django.db import transaction
 
 from doublehop.jobs.actions import ring
-from doublehop.journal.queries import target_under_key
 from doublehop.notices import actions as notices
+from doublehop.organisations import texts
 from doublehop.organisations.actor import Actor, Duty, house_of
 from doublehop.organisations.models import Client
+from doublehop.organisations.once import once
 from doublehop.organisations.queries import clients_visible_to
-from doublehop.organisations.refusals import BadInput, NotAllowed, NotHere, Refusal, WrongState
+from doublehop.organisations.refusals import (
+    BadInput,
+    NotAllowed,
+    NotHere,
+    ReferenceTaken,
+    Refusal,
+    WrongState,
+)
 from doublehop.services.actions.pools import candidates, locked_pool
-from doublehop.services.actions.services import attach, custom_values_of, new_service, write
+from doublehop.services.actions.services import attach, custom_values_of, locked_service, new_service, write
 from doublehop.services.lifecycle import ServiceStatus
 from doublehop.services.models import Product, Service
 from doublehop.services.queries.store import store_products
@@ -22,30 +29,34 @@ MOST_WAITING = 20
 """Orders of one client that may wait at the same time: a form gone mad stops here."""
 
 
+def _ordered_again(actor: Actor, service_id: int) -> Service:
+    service = Service.objects.filter(pk=service_id, client_id=actor.client_id or 0).first()
+    if service is None:
+        raise NotHere
+    return service
+
+
+@once("service.order", again=_ordered_again)
 @transaction.atomic
 def order(
     actor: Actor, product_id: int, *, hostname: str, custom_values: Mapping[str, str], key: str
 ) -> Service:
-    """A client orders what its store shows. ``key`` makes a form that is sent twice one order.
+    """A client orders what its store shows, under a ``key``: a form that is sent twice is one order.
 
-    Raises BadInput with field "hostname" or "custom-<key>".
+    Raises BadInput with field "key", "hostname" or "custom-<key>".
     """
     product = store_products(actor).select_related("server_group").filter(pk=product_id).first()
     if product is None or actor.client_id is None:
         raise NotHere
-    if not re.fullmatch(r"[ -~]{1,120}", key):
+    if not key:
         raise BadInput("The request carries no key that can be used.", field="key")
-    # Locked: a second request of the same moment waits here, and then finds the first one's order.
+    # Locked: orders of one client are counted one after the other.
     client = Client.objects.select_for_update().get(pk=actor.client_id)
-    if (earlier := _earlier(client, key)) is not None:
-        if earlier.product_id != product.pk:
-            raise WrongState("This key was used for something else.", code="key_reused")
-        return earlier
     if client.services.filter(status=ServiceStatus.PENDING).count() >= MOST_WAITING:
         raise WrongState(f"{MOST_WAITING} orders wait already. Ask our staff.", code="too_many")
     values = custom_values_of(product, custom_values, asked="client")
     service = new_service(client, product, hostname=hostname, custom_values=values)
-    write(actor, "service.ordered", service, sentence=f"{product.name} for {client.name}", key=f"order:{key}")
+    write(actor, "service.ordered", service, sentence=f"{product.name} for {client.name}")
     if product.server_group_id is not None:
         ring_fill(service)
     else:
@@ -53,9 +64,23 @@ def order(
     return service
 
 
+@once("service.create", again=locked_service)
 @transaction.atomic
-def create_service(actor: Actor, *, client_id: int, product_id: int, hostname: str = "") -> Service:
-    """Staff order for a client."""
+def create_service(
+    actor: Actor,
+    *,
+    client_id: int,
+    product_id: int,
+    hostname: str = "",
+    billing_reference: str = "",
+    server_id: int | None = None,
+    key: str = "",
+) -> Service:
+    """Staff, or a billing system, order for a client; with ``server_id`` that server is attached at once.
+
+    The same ``billing_reference`` of the same billing system answers with the service that has it, unless that one was
+    cancelled. Raises ReferenceTaken where product or client are others.
+    """
     if not actor.has(Duty.SELL):
         raise NotAllowed("Your role does not reach this. An owner or admin can do it.")
     client = clients_visible_to(actor).filter(pk=client_id).first()
@@ -63,16 +88,44 @@ def create_service(actor: Actor, *, client_id: int, product_id: int, hostname: s
     product = products.filter(pk=product_id, organisation_id=actor.organisation_id).first()
     if client is None or product is None or not actor.is_staff:
         raise NotHere
-    service = new_service(client, product, hostname=hostname, custom_values={})
+    reference = texts.reference_of(billing_reference)
+    # Locked: two orders under one reference are made one after the other.
+    Client.objects.select_for_update().get(pk=client.pk)
+    if known := _known(actor, reference, client, product):
+        return known
+    service = new_service(
+        client,
+        product,
+        hostname=hostname,
+        custom_values={},
+        billed_by=actor.billing_system,
+        billing_reference=reference,
+    )
     write(actor, "service.ordered", service, sentence=f"{product.name} for {client.name}")
+    if server_id is not None:
+        return attach(actor, service.pk, server_id)
     if product.server_group_id is not None:
         ring_fill(service)
+    elif actor.token_id is not None:
+        tell_staff_that_it_waits(service)
     return service
 
 
-def _earlier(client: Client, key: str) -> Service | None:
-    known = target_under_key(client.organisation_id, f"order:{key}", client_id=client.pk)
-    return Service.objects.filter(pk=known, client=client).first() if known else None
+def _known(actor: Actor, reference: str, client: Client, product: Product) -> Service | None:
+    """Whatever the actor's billing system ordered under its reference before. A cancelled order lets go of it."""
+    mine = {"organisation_id": client.organisation_id, "billed_by": actor.billing_system}
+    known = Service.objects.filter(billing_reference=reference, **mine).first() if reference else None
+    if known is None:
+        return None
+    if known.status == ServiceStatus.CANCELLED:
+        known.billing_reference = ""
+        known.save(update_fields=["billing_reference"])
+        return None
+    if (known.client_id, known.product_id) != (client.pk, product.pk):
+        raise ReferenceTaken(
+            f"This billing reference stands for {known} already, with another client or product."
+        )
+    return known
 
 
 def ring_fill(service: Service, *, hurry: bool = True) -> None:

@@ -12,12 +12,14 @@ from doublehop.fleet.actions.servers import ring_refresh
 from doublehop.fleet.models import Server
 from doublehop.fleet.queries import chain_of, open_holds, sellable_servers
 from doublehop.organisations import record, texts
+from doublehop.organisations.actions.billing_systems import refuse_other_billing
 from doublehop.organisations.actor import Actor, Duty
 from doublehop.organisations.models import Client
-from doublehop.organisations.refusals import BadInput, NotAllowed, NotHere, WrongState
+from doublehop.organisations.once import once
+from doublehop.organisations.refusals import BadInput, NotAllowed, NotHere, ReferenceTaken, WrongState
 from doublehop.services import cycles
 from doublehop.services.lifecycle import OPEN_STATES, SERVICE_LIFE, ServiceStatus, ServiceVerb
-from doublehop.services.models import Operation, Product, Service
+from doublehop.services.models import Attachment, Operation, Product, Service
 
 FIRST_NUMBER = 3001
 LONGEST_VALUE = 300
@@ -32,6 +34,7 @@ def locked_service(actor: Actor, service_id: int) -> Service:
     service = rows.filter(pk=service_id, organisation_id=actor.organisation_id).first()
     if service is None:
         raise NotHere
+    refuse_other_billing(actor, service.billed_by, str(service))
     return service
 
 
@@ -40,7 +43,7 @@ def _require(actor: Actor, duty: Duty) -> None:
         raise NotAllowed("Your role does not reach this. An owner or admin can do it.")
 
 
-def _move(service: Service, verb: ServiceVerb) -> None:
+def move_service(service: Service, verb: ServiceVerb) -> None:
     status = ServiceStatus(service.status)
     if (status, verb) not in SERVICE_LIFE:
         raise WrongState(f"{service} is {status.value}: it cannot be changed that way.")
@@ -48,7 +51,13 @@ def _move(service: Service, verb: ServiceVerb) -> None:
 
 
 def new_service(
-    client: Client, product: Product, *, hostname: str, custom_values: Mapping[str, str]
+    client: Client,
+    product: Product,
+    *,
+    hostname: str,
+    custom_values: Mapping[str, str],
+    billed_by: str = "",
+    billing_reference: str = "",
 ) -> Service:
     """An order as a row: pending, with the organisation's next number. Within the caller's transaction."""
     service = Service(
@@ -59,6 +68,8 @@ def new_service(
         price=product.price,
         currency=product.currency,
         custom_values=dict(custom_values),
+        billed_by=billed_by,
+        billing_reference=billing_reference,
     )
     for attempt in (1, 2, 3):
         last = Service.objects.filter(organisation_id=product.organisation_id).aggregate(last=Max("number"))[
@@ -70,34 +81,50 @@ def new_service(
                 service.save(force_insert=True)
             break
         except IntegrityError:
+            taken = {"billed_by": billed_by, "billing_reference": billing_reference}
+            if (
+                billing_reference
+                and Service.objects.filter(organisation_id=product.organisation_id, **taken).exists()
+            ):
+                raise ReferenceTaken from None  # by an order of the same moment, for another client
             if attempt == 3:
                 raise
     return service
 
 
+@once("service.attach", again=locked_service)
 @transaction.atomic
-def attach(actor: Actor, service_id: int, server_id: int) -> Service:
+def attach(actor: Actor, service_id: int, server_id: int, *, key: str = "") -> Service:
     """Gives the service its machine, remembers who the machine is, and permits the client."""
+    service = attach_unread(actor, service_id, server_id)
+    if service.server is not None:
+        ring_refresh(service.server, full=True)
+        ask_totals(service.server.pk)
+    return service
+
+
+@transaction.atomic
+def attach_unread(actor: Actor, service_id: int, server_id: int) -> Service:
+    """As ``attach``, and the machine is not read for it: what stands here is what the next round reads."""
     _require(actor, Duty.OPERATE)
     service = locked_service(actor, service_id)
     if service.server_id is not None:
         if service.server_id == server_id:
             return service
         raise WrongState(f"{service} has a server already. Swap it instead.")
-    _move(service, ServiceVerb.ATTACH)
-    server = _take(actor, server_id, service.product)
-    _give(service, server)
-    _save(service)
+    move_service(service, ServiceVerb.ATTACH)
+    server = take_server(actor, server_id, service.product)
+    give_server(service, server)
+    save_attached(service)
     write(
         actor, "service.attached", service, server=server, sentence=f"{server.label} to {service.client.name}"
     )
-    ring_refresh(server, full=True)
-    ask_totals(server.pk)
     return service
 
 
+@once("service.swap", again=locked_service)
 @transaction.atomic
-def swap(actor: Actor, service_id: int, server_id: int) -> Service:
+def swap(actor: Actor, service_id: int, server_id: int, *, key: str = "") -> Service:
     """Another machine for the same service: the old one is free at once, permissions end and begin with it."""
     _require(actor, Duty.OPERATE)
     service = locked_service(actor, service_id)
@@ -105,12 +132,12 @@ def swap(actor: Actor, service_id: int, server_id: int) -> Service:
         raise WrongState(f"{service} has no server yet. Attach one.")
     if service.server_id == server_id:
         return service
-    _move(service, ServiceVerb.SWAP)
+    move_service(service, ServiceVerb.SWAP)
     old = service.server
-    _release(service, old)
-    server = _take(actor, server_id, service.product)
-    _give(service, server)
-    _save(service)
+    release_server(service, old)
+    server = take_server(actor, server_id, service.product)
+    give_server(service, server)
+    save_attached(service)
     write(
         actor, "service.swapped", service, server=server, sentence=f"{old.label} replaced by {server.label}"
     )
@@ -119,17 +146,18 @@ def swap(actor: Actor, service_id: int, server_id: int) -> Service:
     return service
 
 
+@once("service.detach", again=locked_service)
 @transaction.atomic
-def detach(actor: Actor, service_id: int) -> Service:
+def detach(actor: Actor, service_id: int, *, key: str = "") -> Service:
     """Takes the machine out of the service. The machine itself is not touched."""
     _require(actor, Duty.OPERATE)
     service = locked_service(actor, service_id)
     if service.server is None:
         raise WrongState(f"{service} has no server.")
-    _move(service, ServiceVerb.DETACH)
+    move_service(service, ServiceVerb.DETACH)
     server = service.server
-    _release(service, server)
-    _save(service)
+    release_server(service, server)
+    save_attached(service)
     write(
         actor,
         "service.detached",
@@ -140,37 +168,20 @@ def detach(actor: Actor, service_id: int) -> Service:
     return service
 
 
+@once("service.cancel", again=locked_service)
 @transaction.atomic
-def terminate(actor: Actor, service_id: int, *, reason: str) -> Service:
-    """Ends the service: permissions end, the machine is free. Nothing is switched off and no disk is touched."""
-    _require(actor, Duty.SELL)
-    reason = texts.remark(reason, field="reason")
-    if not reason:
-        raise BadInput("A reason is needed: it stands in the journal with your name.", field="reason")
-    service = locked_service(actor, service_id)
-    _move(service, ServiceVerb.TERMINATE)
-    server = service.server
-    if server is not None:
-        service.hostname = service.shown_hostname
-        _release(service, server)
-    service.ended_at = timezone.now()
-    _save(service)
-    write(actor, "service.terminated", service, server=server, sentence=reason[:300])
-    return service
-
-
-@transaction.atomic
-def cancel_service(actor: Actor, service_id: int, *, reason: str = "") -> Service:
+def cancel_service(actor: Actor, service_id: int, *, reason: str = "", key: str = "") -> Service:
     """Takes back an order that still waits."""
     _require(actor, Duty.SELL)
     service = locked_service(actor, service_id)
-    _move(service, ServiceVerb.CANCEL)
+    move_service(service, ServiceVerb.CANCEL)
     service.ended_at = timezone.now()
-    _save(service)
+    save_attached(service)
     write(actor, "service.cancelled", service, sentence=texts.remark(reason, field="reason")[:300])
     return service
 
 
+@once("service.save", again=locked_service)
 @transaction.atomic
 def save_service(
     actor: Actor,
@@ -180,6 +191,7 @@ def save_service(
     hostname: str,
     username: str,
     custom_values: Mapping[str, str] | None = None,
+    key: str = "",
 ) -> Service:
     """*Save Changes* of the service page: attaches, swaps or detaches as the menu says, and keeps what staff typed.
 
@@ -199,7 +211,7 @@ def save_service(
     if hostname.strip() != before[0]:
         service.hostname = hostname_of(hostname)
     if username.strip() != before[1]:
-        service.username = _username(username)
+        service.username = username_of(username)
     if custom_values is not None:
         service.custom_values = custom_values_of(service.product, custom_values, asked="staff")
     service.saved_at, service.saved_by = timezone.now(), actor.label
@@ -234,9 +246,9 @@ def follow_holds(server_id: int) -> None:
         return
     held = open_holds([server_id]).exists()
     if held and service.status == ServiceStatus.ACTIVE:
-        _move(service, ServiceVerb.SUSPEND)
+        move_service(service, ServiceVerb.SUSPEND)
     elif not held and service.status == ServiceStatus.SUSPENDED:
-        _move(service, ServiceVerb.UNSUSPEND)
+        move_service(service, ServiceVerb.UNSUSPEND)
     service.save(update_fields=["status"])
 
 
@@ -252,7 +264,8 @@ def _refuse_while_open(server: Server) -> None:
         )
 
 
-def _take(actor: Actor, server_id: int, product: Product) -> Server:
+def take_server(actor: Actor, server_id: int, product: Product, *, held_too: bool = False) -> Server:
+    """Locked, and with its identity recorded. ``held_too``: a suspension that is still on it comes along."""
     row = Server.objects.select_for_update(of=("self",)).filter(pk=server_id).first()
     if row is None or not sellable_servers(actor).filter(pk=server_id).exists():
         raise NotHere("This server is not yours to attach.")
@@ -260,7 +273,12 @@ def _take(actor: Actor, server_id: int, product: Product) -> Server:
         raise WrongState(
             f"{product.name} takes servers of the login in its Module Settings only.", code="other_module"
         )
-    if open_holds([server_id]).exists():
+    other = Service.objects.filter(server_id=server_id).select_related("client").first()
+    if other is not None and other.organisation_id == actor.organisation_id:
+        raise WrongState(
+            f"{row.label} is attached to {other} of {other.client.name} already.", code="already_attached"
+        )
+    if not held_too and open_holds([server_id]).exists():
         raise WrongState(
             "This server is still suspended from its last service. Unsuspend it first.", code="held"
         )
@@ -269,11 +287,15 @@ def _take(actor: Actor, server_id: int, product: Product) -> Server:
     return server
 
 
-def _give(service: Service, server: Server) -> None:
+def give_server(service: Service, server: Server) -> None:
     service.server = server
     service.activated_at = service.activated_at or timezone.now()
-    service.next_due_on = service.next_due_on or cycles.after(timezone.now().date(), service.product.cycle)
+    if not service.billed_by:
+        service.next_due_on = service.next_due_on or cycles.after(
+            timezone.now().date(), service.product.cycle
+        )
     service.waits_because = ""
+    service.upstream_order = None  # whatever comes of it is no longer for this service
     fleet.permit_client(
         server,
         organisation_id=service.organisation_id,
@@ -282,7 +304,7 @@ def _give(service: Service, server: Server) -> None:
     )
 
 
-def _release(service: Service, server: Server) -> None:
+def release_server(service: Service, server: Server) -> None:
     server = _locked(server.pk)
     if server.protected:
         raise WrongState(f"{server.label} is protected. Lift the protection first.", code="protected")
@@ -292,10 +314,19 @@ def _release(service: Service, server: Server) -> None:
     service.server = None
 
 
-def _save(service: Service) -> None:
+def save_attached(service: Service) -> None:
+    """The row, and since when the server is the service's own: one attachment ends, another begins."""
+    moment = timezone.now()
     try:
         with transaction.atomic():
             service.save()
+            open_one = Attachment.objects.filter(service=service, until__isnull=True).first()
+            if open_one is not None and open_one.server_id != service.server_id:
+                open_one.until = moment
+                open_one.save(update_fields=["until"])
+                open_one = None
+            if open_one is None and service.server_id is not None:
+                Attachment.objects.create(service=service, server_id=service.server_id, since=moment)
     except IntegrityError as error:
         raise WrongState(
             "This server is attached to another service already.", code="already_attached"
@@ -312,7 +343,7 @@ def hostname_of(text: str) -> str:
     return name
 
 
-def _username(text: str) -> str:
+def username_of(text: str) -> str:
     name = text.strip()
     if len(name) > 64 or any(not sign.isprintable() for sign in name):
         raise BadInput("A username has at most 64 printable signs.", field="username")
@@ -326,16 +357,13 @@ def write(
     *,
     server: Server | None = None,
     sentence: str = "",
-    key: str = "",
 ) -> None:
-    """A line of the journal. ``key`` is the caller's name for one press of a button, where nothing else remembers it."""
     record.write(
         actor,
         verb,
         ("service", service.pk),
         target_label=str(service),
         sentence=sentence,
-        details={"key": key} if key else None,
         service_id=service.pk,
         client_id=service.client_id,
         server_id=server.pk if server else None,

@@ -4,21 +4,21 @@ An order is filled at once where the offer has a server group with a free machin
 Filling it is an allocation, and accepting a cancellation ends one (fleet.actions), with all that they refuse.
 """
 
-import re
+from decimal import Decimal
 
 from django.db import IntegrityError, transaction
-from django.db.models import Max
+from django.db.models import Max, Q
 from django.utils import timezone
 
 from doublehop.fleet import actions as fleet
 from doublehop.fleet.models import Allocation, Server
 from doublehop.fleet.queries import allocations_visible_to, chain_of
 from doublehop.fleet.queries import server as visible_server
-from doublehop.journal.queries import target_under_key
 from doublehop.notices import actions as notices
 from doublehop.organisations import record, texts
-from doublehop.organisations.actor import Actor, Duty, house_of
+from doublehop.organisations.actor import Actor, ActorKind, Duty, house_of
 from doublehop.organisations.models import Organisation
+from doublehop.organisations.once import once
 from doublehop.organisations.refusals import BadInput, NotAllowed, NotHere, Refusal, WrongState
 from doublehop.services.actions.offers import OfferForm, create_offer, update_offer
 from doublehop.services.actions.pools import candidates, locked_pool
@@ -45,20 +45,36 @@ MOST_WAITING = 100
 _Kind, _State = SupplyOrder.Kind, SupplyOrder.State
 
 
+def _again(actor: Actor, supply_order_id: int) -> SupplyOrder:
+    """Asked by the actor's organisation, or of it."""
+    own = Q(organisation_id=actor.organisation_id) | Q(giver_id=actor.organisation_id)
+    rows = SupplyOrder.objects.select_related("organisation", "giver", "server__upstream", "offer")
+    order = rows.filter(own, pk=supply_order_id).first()
+    if order is None or not actor.is_staff:
+        raise NotHere
+    return order
+
+
+@once("supply.order", again=_again)
 @transaction.atomic
 def order_supply(
-    actor: Actor, offer_id: int, *, hostname: str = "", note: str = "", key: str = ""
+    actor: Actor,
+    offer_id: int,
+    *,
+    hostname: str = "",
+    note: str = "",
+    price: Decimal | None = None,
+    setup_fee: Decimal | None = None,
+    currency: str = "",
+    key: str = "",
 ) -> SupplyOrder:
-    """Orders what the organisation above offers. ``key`` makes a form that is sent twice one order."""
+    """Orders what the organisation above offers. ``price``, ``setup_fee`` and ``currency``, where given, are what the
+    asker agreed to: at any other nothing is ordered."""
     asker = _asker(actor)
-    key = _usable(key)
-    if earlier := _earlier(asker, key):
-        if earlier.offer_id != offer_id:
-            raise WrongState("This key was used for something else.", code="key_reused")
-        return earlier
     offer = Offer.objects.filter(pk=offer_id, organisation_id=asker.parent_id or 0, hidden=False).first()
     if offer is None:
         raise NotHere
+    _refuse_other_price(offer, price, setup_fee, currency)
     order = SupplyOrder(
         organisation=asker,
         giver_id=offer.organisation_id,
@@ -70,14 +86,30 @@ def order_supply(
         note=_note(note),
         asked_by=actor.label,
     )
-    _ask(actor, order, "supply.ordered", f"{offer.name}, {offer.price} {offer.currency} a month", key)
+    _ask(actor, order, "supply.ordered", f"{offer.name}, {offer.price} {offer.currency} a month")
     if not fill_supply_from_pool(order):
         _tell_giver(order, f"{asker.name} orders {offer.name}")
     return order
 
 
+def _refuse_other_price(
+    offer: Offer, price: Decimal | None, setup_fee: Decimal | None, currency: str
+) -> None:
+    agreed = (price, setup_fee, currency or None)
+    costs = (offer.price, offer.setup_fee, offer.currency)
+    if any(one is not None and one != other for one, other in zip(agreed, costs, strict=True)):
+        fee = f" and {offer.setup_fee} {offer.currency} once" if offer.setup_fee else ""
+        raise WrongState(
+            f"{offer.name} costs {offer.price} {offer.currency} a month{fee} now. Nothing was ordered.",
+            code="price_changed",
+        )
+
+
+@once("supply.ask_cancellation", again=_again)
 @transaction.atomic
-def ask_cancellation(actor: Actor, server_id: int, *, reason: str, note: str = "") -> SupplyOrder:
+def ask_cancellation(
+    actor: Actor, server_id: int, *, reason: str, note: str = "", key: str = ""
+) -> SupplyOrder:
     """Asks the giver to take a received server back. It stays until the giver accepts."""
     asker = _asker(actor)
     why = texts.remark(reason, field="reason")
@@ -111,8 +143,9 @@ def ask_cancellation(actor: Actor, server_id: int, *, reason: str, note: str = "
     return order
 
 
+@once("supply.withdraw", again=_again)
 @transaction.atomic
-def withdraw_supply(actor: Actor, supply_order_id: int) -> SupplyOrder:
+def withdraw_supply(actor: Actor, supply_order_id: int, *, key: str = "") -> SupplyOrder:
     """The asker takes back what still waits."""
     asker = _asker(actor)
     order = _locked_waiting(supply_order_id, organisation=asker)
@@ -120,8 +153,9 @@ def withdraw_supply(actor: Actor, supply_order_id: int) -> SupplyOrder:
     return order
 
 
+@once("supply.fill", again=_again)
 @transaction.atomic
-def fill_supply(actor: Actor, supply_order_id: int, server_id: int) -> SupplyOrder:
+def fill_supply(actor: Actor, supply_order_id: int, server_id: int, *, key: str = "") -> SupplyOrder:
     """The giver's staff fill an order with one of their servers: it is allocated at the price of the order."""
     order = _locked_waiting(supply_order_id, giver_id=_giver(actor))
     if order.kind != _Kind.ORDER:
@@ -131,8 +165,9 @@ def fill_supply(actor: Actor, supply_order_id: int, server_id: int) -> SupplyOrd
     return order
 
 
+@once("supply.refuse", again=_again)
 @transaction.atomic
-def refuse_supply(actor: Actor, supply_order_id: int, why: str) -> SupplyOrder:
+def refuse_supply(actor: Actor, supply_order_id: int, why: str, *, key: str = "") -> SupplyOrder:
     order = _locked_waiting(supply_order_id, giver_id=_giver(actor))
     why = texts.remark(why, field="why")
     if not why:
@@ -141,8 +176,9 @@ def refuse_supply(actor: Actor, supply_order_id: int, why: str) -> SupplyOrder:
     return order
 
 
+@once("supply.accept_cancellation", again=_again)
 @transaction.atomic
-def accept_cancellation(actor: Actor, supply_order_id: int) -> SupplyOrder:
+def accept_cancellation(actor: Actor, supply_order_id: int, *, key: str = "") -> SupplyOrder:
     """Ends the allocation. Refused while the server is in use, or suspended, below."""
     order = _locked_waiting(supply_order_id, giver_id=_giver(actor))
     if order.kind != _Kind.CANCEL:
@@ -182,10 +218,12 @@ def fill_supply_from_pool(order: SupplyOrder) -> bool:
 
 
 def _asker(actor: Actor) -> Organisation:
-    """The actor's organisation, locked: its numbers are given and its keys looked at by one request at a time."""
+    """The actor's organisation, locked: its numbers are given by one request at a time."""
     if not actor.is_staff:
         raise NotHere
-    if not actor.has(Duty.SET_UP):
+    # A token that may operate may also buy and give back; of people, only those who set things up.
+    buys = Duty.OPERATE if actor.kind is ActorKind.PROGRAM else Duty.SET_UP
+    if not actor.has(buys):
         raise NotAllowed("Needs the role admin or owner.")
     asker = Organisation.objects.select_for_update(of=("self",)).get(pk=actor.organisation_id)
     if asker.parent_id is None:
@@ -201,17 +239,6 @@ def _giver(actor: Actor) -> int:
     return actor.organisation_id
 
 
-def _usable(key: str) -> str:
-    if not re.fullmatch(r"[ -~]{0,120}", key):
-        raise BadInput("The request carries no key that can be used.", field="key")
-    return key
-
-
-def _earlier(asker: Organisation, key: str) -> SupplyOrder | None:
-    known = target_under_key(asker.pk, f"supply:{key}", target_kind="supply_order") if key else None
-    return SupplyOrder.objects.filter(pk=known, organisation=asker).first() if known else None
-
-
 def _note(text: str) -> str:
     note = texts.remark(text, field="note")
     if len(note) > LONGEST_NOTE:
@@ -219,7 +246,7 @@ def _note(text: str) -> str:
     return note
 
 
-def _ask(actor: Actor, order: SupplyOrder, verb: str, sentence: str, key: str = "") -> None:
+def _ask(actor: Actor, order: SupplyOrder, verb: str, sentence: str) -> None:
     theirs = SupplyOrder.objects.filter(organisation_id=order.organisation_id)
     if theirs.filter(state=_State.WAITING).count() >= MOST_WAITING:
         raise WrongState(
@@ -231,7 +258,7 @@ def _ask(actor: Actor, order: SupplyOrder, verb: str, sentence: str, key: str = 
             order.save(force_insert=True)
     except IntegrityError as error:
         raise WrongState("This is being asked for at this very moment.", code="already_asked") from error
-    _write(actor, verb, order, sentence, key=key)
+    _write(actor, verb, order, sentence)
 
 
 def _allocate(actor: Actor, order: SupplyOrder, server_id: int) -> None:
@@ -260,14 +287,13 @@ def _settle(actor: Actor, order: SupplyOrder, state: SupplyOrder.State, why: str
         _tell_asker(order)
 
 
-def _write(actor: Actor, verb: str, order: SupplyOrder, sentence: str, key: str = "") -> None:
+def _write(actor: Actor, verb: str, order: SupplyOrder, sentence: str) -> None:
     record.write(
         actor,
         verb,
         ("supply_order", order.pk),
         target_label=f"{order}",
         sentence=sentence,
-        details={"key": f"supply:{key}"} if key else None,
         server_id=order.server_id,
         also={order.organisation_id, order.giver_id, *(chain_of(order.server) if order.server else ())},
     )

@@ -6,12 +6,21 @@ from datetime import datetime, timedelta
 from django.db.models import Exists, OuterRef
 from django.utils import timezone
 
-from doublehop.fleet.queries import servers_visible_to, upstreams_visible_to
+from doublehop.bandwidth.queries import open_doubts
+from doublehop.fleet.queries import (
+    owns,
+    servers_visible_to,
+    upstream_orders_visible_to,
+    upstreams_visible_to,
+)
+from doublehop.fleet.rests import is_refused
 from doublehop.jobs.queries import worker_is_silent, worker_seen_at
 from doublehop.organisations.actor import Actor
+from doublehop.organisations.queries import other_installations
 from doublehop.services.guards import HOLD_KINDS
 from doublehop.services.lifecycle import OperationState, ServiceStatus
 from doublehop.services.models import Operation, Service, SupplyOrder
+from doublehop.services.queries.batches import batches_visible_to, held_count
 from doublehop.services.queries.billing import late_services
 from doublehop.services.queries.supply import waiting_supply
 from doublehop.services.welcome import WELCOMED_WITHIN
@@ -40,14 +49,19 @@ def needs_a_person(actor: Actor) -> list[Need]:
         return []
     return [
         *_silent_worker(),
+        *_copies(actor),
+        *_batches(actor),
         *_unknown(actor),
         *_failed_suspensions(actor),
+        *_unknown_bought(actor),
         *_upstreams(actor),
         *_waiting_orders(actor),
         *_waiting_supply(actor),
         *_overdue(actor),
         *_not_welcomed(actor),
         *_missing(actor),
+        *_changed(actor),
+        *_in_doubt(actor),
     ]
 
 
@@ -57,6 +71,33 @@ def _silent_worker() -> list[Need]:
     seen = worker_seen_at()
     text = "Nothing is read and nothing is sent until it runs again: doublehop worker."
     return [Need("worker", "", "The worker does not run", text, seen or timezone.now(), "failed")]
+
+
+def _copies(actor: Actor) -> list[Need]:
+    """Of a billing system: refused, until staff say which one is the right one."""
+    rows = other_installations(actor).filter(dismissed_at=None)[:MOST_OF_A_KIND]
+    return [
+        Need(
+            "token",
+            str(row.token_id),
+            f"A copy of {row.token.billing_system} called with the token {row.token.name}",
+            f"From {row.first_from}. It is refused, and the one before goes on.",
+            row.first_at,
+            "failed",
+        )
+        for row in rows
+    ]
+
+
+def _batches(actor: Actor) -> list[Need]:
+    needs = []
+    for row in batches_visible_to(actor).filter(state="open").order_by("id")[:MOST_OF_A_KIND]:
+        heading = f"{row}: {held_count(row)} operations of {row.caller_label} wait for approval"
+        text = (
+            "More than one caller may ask in an hour. Nothing of it is done until an owner or admin decides."
+        )
+        needs.append(Need("batch", str(row.pk), heading, text, row.opened_at, "suspended"))
+    return needs
 
 
 def _unknown(actor: Actor) -> list[Need]:
@@ -109,11 +150,11 @@ def _upstreams(actor: Actor) -> list[Need]:
     needs = []
     for row in upstreams_visible_to(actor).order_by("failing_since")[:100]:
         if row.failing_since is not None:
-            refused = row.failure_code == "credentials_rejected"
-            heading = f"{row.name} refuses our login" if refused else f"{row.name} cannot be read"
-            needs.append(
-                Need("upstream", str(row.pk), heading, row.failure_text, row.failing_since, "failed")
-            )
+            heading, text = f"{row.name} cannot be read", row.failure_text
+            if is_refused(row):
+                heading = f"{row.name} refuses our login"
+                text = f"Nothing is asked of it or sent to it until the login is corrected. It said: {text}"
+            needs.append(Need("upstream", str(row.pk), heading, text, row.failing_since, "failed"))
         elif not row.armed:
             text = "Its servers are read; nothing is sent to them. Test the connection, then arm it."
             needs.append(
@@ -122,8 +163,24 @@ def _upstreams(actor: Actor) -> list[Need]:
     return needs[:MOST_OF_A_KIND]
 
 
+def _unknown_bought(actor: Actor) -> list[Need]:
+    """Servers that may have been bought."""
+    text = "Look over there, then record on the upstream's page what you found. It said: {}"
+    return [
+        Need(
+            "upstream",
+            str(row.upstream_id),
+            f"{row} at {row.upstream.name}: nobody knows whether it was ordered",
+            text.format(row.why),
+            row.asked_at,
+            "unknown",
+        )
+        for row in upstream_orders_visible_to(actor).filter(state="unknown")[:MOST_OF_A_KIND]
+    ]
+
+
 def _waiting_orders(actor: Actor) -> list[Need]:
-    rows = Service.objects.select_related("product", "client").filter(
+    rows = Service.objects.select_related("product", "client", "upstream_order__upstream").filter(
         organisation_id=actor.organisation_id, status=ServiceStatus.PENDING
     )
     return [
@@ -152,6 +209,9 @@ def _waiting_supply(actor: Actor) -> list[Need]:
 
 
 def _why_it_waits(row: Service) -> str:
+    bought = row.upstream_order
+    if bought is not None and bought.settled_at is None:
+        return f"{bought} is on order at {bought.upstream.name}."
     group = row.product.server_group if row.activated_at is None else None
     return (
         f"It is filled from the group {group.name}." if group else "Server group: None. Attach one by hand."
@@ -195,6 +255,37 @@ def _not_welcomed(actor: Actor) -> list[Need]:
             "suspended",
         )
         for row in rows.exclude(product__welcome_body="").order_by("activated_at")[:MOST_OF_A_KIND]
+    ]
+
+
+def _changed(actor: Actor) -> list[Need]:
+    """Whoever owns the machine can re-adopt it; those below only learn that nothing is sent."""
+    rows = servers_visible_to(actor).filter(identity_changed_at__isnull=False)
+    return [
+        Need(
+            "identity" if owns(actor, row) else "server",
+            str(row.pk),
+            f"{row.label} shows itself as another machine than was attached",
+            "Nothing is sent to it. Find out which machine stands there; re-adopt it if its hardware was changed.",
+            row.identity_changed_at,
+            "failed",
+        )
+        for row in rows.select_related("upstream").order_by("identity_changed_at")[:MOST_OF_A_KIND]
+        if row.identity_changed_at is not None
+    ]
+
+
+def _in_doubt(actor: Actor) -> list[Need]:
+    return [
+        Need(
+            "doubt",
+            "",
+            f"{count} {'interval' if count == 1 else 'intervals'} of bandwidth in doubt at {name}",
+            "Counters jumped, or another device or port answered. Nothing of it is billed until you decide.",
+            oldest,
+            "suspended",
+        )
+        for _, name, count, oldest in open_doubts(actor)[:MOST_OF_A_KIND]
     ]
 
 

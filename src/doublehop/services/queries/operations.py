@@ -10,28 +10,37 @@ from django.utils import timezone
 from doublehop.fleet.models import Permission
 from doublehop.fleet.permissions import open_at
 from doublehop.organisations.actor import Actor
+from doublehop.organisations.once import caller_of
 from doublehop.organisations.refusals import NotHere
 from doublehop.organisations.texts import searched
 from doublehop.services import wording
-from doublehop.services.lifecycle import OPEN_STATES, OperationState
+from doublehop.services.lifecycle import CANCELLABLE, PRESSING_STATES, Nature, OperationState, StepState
 from doublehop.services.models import Operation, Service, Step
 
 
 def operations_visible_to(actor: Actor) -> QuerySet[Operation]:
     """Staff: asked within their organisation, or on machines of their own. Clients: on their services. Newest by id."""
-    rows = Operation.objects.select_related("server", "service", "client", "organisation")
+    rows = Operation.objects.select_related("server", "service", "client", "organisation", "batch")
     if actor.is_system:
         return rows
     if actor.client_id is not None:
-        return rows.filter(client_id=actor.client_id)
+        return rows.exclude(_came_to_nothing()).filter(client_id=actor.client_id)
     if actor.is_tandem:
-        return rows.filter(_while_permitted(actor), organisation_id=actor.organisation_id)
+        return rows.exclude(_came_to_nothing() & ~Q(actor_user_id=actor.user_id)).filter(
+            _while_permitted(actor), organisation_id=actor.organisation_id
+        )
     if not actor.is_staff:
         return rows.none()
     ours = Q(organisation_id=actor.organisation_id) | Q(
         server__upstream__organisation_id=actor.organisation_id
     )
     return rows.filter(ours)
+
+
+def _came_to_nothing() -> Q:
+    """Held by a brake, and refused or overtaken after: nobody else learns that they were nearly suspended."""
+    nothing = (OperationState.HELD, OperationState.CANCELLED, OperationState.FAILED)
+    return Q(held_at__isnull=False, hold_id__isnull=True, state__in=nothing)
 
 
 def _while_permitted(actor: Actor) -> Exists:
@@ -59,10 +68,30 @@ def steps_of(actor: Actor, row: Operation) -> Sequence[Step]:
     return list(row.steps.all())
 
 
+def can_be_cancelled(row: Operation) -> bool:
+    """While nothing was sent; a suspension is taken back by unsuspending."""
+    if row.state not in CANCELLABLE or row.hold_id is not None:
+        return False
+    return not any(step.times_sent for step in row.steps.all())
+
+
+def operations_of_key(actor: Actor, key: str) -> QuerySet[Operation]:
+    """What the actor itself asked under an idempotency key: for whoever lost the answer."""
+    return operations_visible_to(actor).filter(caller=caller_of(actor), idempotency_key=key)
+
+
+def can_be_read_back(row: Operation) -> bool:
+    """Whether every undecided step of an unknown outcome leaves a state that can be read, or a ticket to ask by."""
+    undecided = [step for step in row.steps.all() if step.state == StepState.UNKNOWN]
+    return bool(undecided) and all(
+        step.nature == Nature.LEVEL or (step.nature == Nature.EDGE and step.ticket) for step in undecided
+    )
+
+
 def last_operation(actor: Actor, server_id: int) -> Operation | None:
     """The newest one that is open or undecided, else the newest of all: what a page shows under the state."""
     rows = operations_visible_to(actor).filter(server_id=server_id).order_by("-id")
-    pressing = rows.filter(state__in=(*OPEN_STATES, OperationState.UNKNOWN)).first()
+    pressing = rows.filter(state__in=PRESSING_STATES).first()
     return pressing or rows.first()
 
 

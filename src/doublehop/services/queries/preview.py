@@ -1,11 +1,14 @@
 """What a bulk action would do, exactly: every guard runs, nothing is sent."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from doublehop.organisations.actor import Actor
-from doublehop.services.actions.operations import suspend_ways
-from doublehop.services.guards import why_not
+from doublehop.organisations.once import caller_of
+from doublehop.services.actions.brakes import BRAKED
+from doublehop.services.actions.brakes import left as brakes_left
+from doublehop.services.actions.planning import suspend_ways
+from doublehop.services.guards import why_not, why_not_terminated
 from doublehop.services.lifecycle import OperationKind
 from doublehop.services.models import Service
 from doublehop.services.queries.services import services_visible_to
@@ -14,6 +17,7 @@ EFFECT = {
     "port": ("Network port off", "network gone, machine stays on"),
     "upstream": ("Suspended at the provider", "as the provider does it"),
     "power": ("Power off", "the machine stops; power on is refused"),
+    "null_route": ("Null route", "traffic to its main address is dropped, machine stays on"),
     "permission": ("Permission taken away", "the machine stays online"),
     "notify": ("Marked as suspended only", "the machine stays online"),
 }
@@ -25,6 +29,10 @@ _EFFECT_OF_KIND = {
     OperationKind.REFRESH_ADDRESSES: ("Addresses are read again", "nothing is changed"),
     OperationKind.RESCUE_START: ("Rescue system", "the machine restarts into it"),
     OperationKind.RESCUE_STOP: ("Installed system", "the machine restarts into it"),
+    OperationKind.SET_RDNS: ("Name of the address", "the machine is not touched"),
+    OperationKind.NULL_ROUTE: ("Null route", "traffic to the address is dropped"),
+    OperationKind.NULL_ROUTE_END: ("Null route ends", "traffic reaches the address again"),
+    OperationKind.TERMINATE: ("Service ends", "the server is free; nothing is switched off or erased"),
 }
 MOST_AT_ONCE = 200
 BIGGEST_ID = 2**63
@@ -38,6 +46,8 @@ class PreviewLine:
     effect: str
     effect_detail: str
     left_out: str = ""
+    held: bool = False
+    """Beyond what one caller may ask in an hour: it will wait for approval."""
 
 
 @dataclass(frozen=True)
@@ -56,17 +66,24 @@ def preview(actor: Actor, kind: OperationKind, service_ids: Sequence[int]) -> Pr
     rows = services_visible_to(actor).select_related("server__upstream", "product__suspend_policy")
     will: list[PreviewLine] = []
     left: list[PreviewLine] = []
+    free = brakes_left(actor.organisation_id, caller_of(actor)) if kind in BRAKED else 0
     wanted = [pk for pk in service_ids if 0 < pk < BIGGEST_ID][:MOST_AT_ONCE]
     for row in rows.filter(pk__in=wanted).order_by("number"):
         line = _line(actor, kind, row)
-        (left if line.left_out else will).append(line)
+        if line.left_out:
+            left.append(line)
+        else:
+            will.append(replace(line, held=kind in BRAKED and len(will) >= free))
     return Preview(kind, tuple(will), tuple(left))
 
 
 def _line(actor: Actor, kind: OperationKind, row: Service) -> PreviewLine:
     if row.server is None:
         return PreviewLine(row, "", "", "has no server yet")
-    refusal = why_not(actor, kind, row.server, row, reason="preview")
+    if kind is OperationKind.TERMINATE:
+        refusal = why_not_terminated(actor, row)
+    else:
+        refusal = why_not(actor, kind, row.server, row, reason="preview")
     if refusal is not None:
         return PreviewLine(row, "", "", refusal.sentence)
     if kind is OperationKind.SUSPEND:

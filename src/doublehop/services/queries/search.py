@@ -46,16 +46,24 @@ def _operations(actor: Actor, words: str) -> list[Hit]:
     ]
 
 
-def _services(actor: Actor, words: str) -> list[Hit]:
+def services_like(actor: Actor, words: str) -> Q:
+    """By number, hostname or main address; for staff by what a billing system calls them, too."""
+    matches = _called(words) | Q(server__primary_address__startswith=words.lower())
+    return matches | Q(billing_reference=words) if actor.is_staff else matches
+
+
+def _called(words: str) -> Q:
     matches = (
         Q(hostname__istartswith=words)
         | Q(ordered_hostname__istartswith=words)
         | Q(server__hostname__istartswith=words)
     )
     number = words.upper().removeprefix("S-")
-    if number.isascii() and number.isdigit():
-        matches |= Q(number=int(number[:9]))
-    rows = services_visible_to(actor).filter(matches).order_by("number")[:MOST_OF_A_KIND]
+    return matches | Q(number=int(number[:9])) if number.isascii() and number.isdigit() else matches
+
+
+def _services(actor: Actor, words: str) -> list[Hit]:
+    rows = services_visible_to(actor).filter(_called(words)).order_by("number")[:MOST_OF_A_KIND]
     return [
         Hit(
             "service",

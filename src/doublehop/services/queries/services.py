@@ -10,7 +10,7 @@ from doublehop.fleet.models import Server
 from doublehop.fleet.queries import open_holds, servers_visible_to
 from doublehop.organisations.actor import Actor
 from doublehop.organisations.refusals import NotAllowed, NotHere, NotOffered
-from doublehop.services.actions.operations import suspend_ways
+from doublehop.services.actions.planning import suspend_ways
 from doublehop.services.guards import look_at, why_not
 from doublehop.services.lifecycle import OperationKind, ServiceStatus
 from doublehop.services.models import Operation, Service
@@ -37,6 +37,12 @@ def service(actor: Actor, service_id: int) -> Service:
     if row is None:
         raise NotHere
     return row
+
+
+def service_of_reference(actor: Actor, reference: str) -> Service | None:
+    """The service that the actor's billing system knows by its own id; without a billing system, that nobody's knows by it."""
+    known = {"billing_reference": reference, "billed_by": actor.billing_system}
+    return services_visible_to(actor).filter(**known).first() if reference else None
 
 
 def service_of_server(actor: Actor, server_id: int) -> Service | None:
@@ -98,6 +104,11 @@ def naming_button(actor: Actor, row: Service) -> Button | None:
     if row.server is None:
         return None
     return next(iter(_draw(actor, row.server, row, (OperationKind.SET_RDNS,))), None)
+
+
+def null_route_button(actor: Actor, row: Server) -> Button | None:
+    """Whether traffic to the addresses of a server may be dropped now. None: not offered, or not the actor's to know."""
+    return next(iter(_draw(actor, row, None, (OperationKind.NULL_ROUTE,))), None)
 
 
 def _draw(

@@ -92,6 +92,14 @@ def supply_order(actor: Actor, supply_order_id: int) -> SupplyOrder:
     raise NotHere
 
 
+def own_supply_order(actor: Actor, supply_order_id: int) -> SupplyOrder:
+    """One that was asked by the actor's organisation."""
+    row = supply_orders_of(actor).filter(pk=supply_order_id).first()
+    if row is None:
+        raise NotHere
+    return row
+
+
 def servers_to_fill_with(actor: Actor, find: str = "") -> QuerySet[Server]:
     """What the giver's staff may choose for an order: free and theirs, by label."""
     rows = free_servers(actor)

@@ -4,6 +4,7 @@ from datetime import timedelta
 from pkgutil import resolve_name
 
 import pytest
+from django.db.models import F
 from django.utils import timezone
 from tests.stage import ask, run_all_jobs, run_jobs
 
@@ -12,6 +13,7 @@ from doublehop.driver_kit.contract import PowerState
 from doublehop.driver_kit.errors import Busy
 from doublehop.fleet import actions as fleet
 from doublehop.fleet import work as fleet_work
+from doublehop.fleet.door import NotSent
 from doublehop.fleet.models import Address, Hold, Permission, Server
 from doublehop.fleet.permissions import Right
 from doublehop.jobs.models import Job
@@ -75,6 +77,47 @@ class TestOnce:
         assert effects(house) == ["power.reset:graceful"]
         assert fresh(operation).state == OperationState.DONE
 
+    @pytest.mark.parametrize("retry", [True, False])
+    def test_a_worker_that_could_not_send_takes_back_nothing_of_another_that_did(
+        self, house, monkeypatch, retry
+    ):
+        """Both began on the same step; the first then hears that the machine cannot be reached, or refuses."""
+        prove = resolve_name("doublehop.fleet.door:_prove_identity")
+        begun = []
+
+        def interposed(row, server):
+            if begun:
+                prove(row, server)
+                return
+            begun.append(True)
+            house.stage.place.settle_seconds = (
+                60  # the machine is away for a while: the other one waits for it
+            )
+            work({"server_id": house.web.pk})
+            house.stage.place.settle_seconds = 0
+            house.stage.place.machines["web"].pending = (0.0, PowerState.ON)
+            raise NotSent("unreachable", "no answer", retry=retry)
+
+        monkeypatch.setattr("doublehop.fleet.door._prove_identity", interposed)
+        operation = ask(house.cast.rosa, REBOOT, house.service)
+        run_all_jobs()
+        assert effects(house) == ["power.reset:graceful"]
+        assert fresh(operation).state == OperationState.DONE
+
+    def test_a_worker_that_comes_late_does_not_overrule_a_person(self, house, monkeypatch):
+        start = resolve_name("doublehop.drivers.memory.server:MemoryRescue.start")
+
+        def held_up(part):
+            work({"server_id": house.web.pk})  # another takes over and finds it sent, without an answer
+            actions.settle(house.cast.rosa, operation.reference, happened=False, why="it never went away")
+            return start(part)
+
+        monkeypatch.setattr("doublehop.drivers.memory.server.MemoryRescue.start", held_up)
+        operation = ask(house.cast.rosa, OperationKind.RESCUE_START, house.service)
+        run_all_jobs()
+        assert fresh(operation).state == OperationState.FAILED
+        assert fresh(operation).settled_by == house.cast.rosa.label
+
     def test_a_suspension_at_the_last_moment_stops_a_reboot(self, house, monkeypatch):
         operation = ask(house.cast.mara, REBOOT, house.service)
         before_sending(monkeypatch, lambda: ask(house.cast.rosa, SUSPEND, house.service))
@@ -112,11 +155,11 @@ class TestOnce:
     def test_one_key_at_one_moment_for_two_servers(self, house, monkeypatch):
         store, rivals = operations._store, []
 
-        def slow(actor, asked, service, server, caller, key):
+        def slow(actor, asked, service, server, key):
             if not rivals:
                 rivals.append(True)
-                actions.request(house.cast.rosa, REBOOT, server_id=house.spare.pk, idempotency_key=key)
-            return store(actor, asked, service, server, caller, key)
+                actions.request(house.cast.rosa, REBOOT, server_id=house.spare.pk, idempotency_key="k")
+            return store(actor, asked, service, server, key)
 
         monkeypatch.setattr(operations, "_store", slow)
         with pytest.raises(WrongState) as refused:
@@ -207,8 +250,8 @@ class TestNothingIsStuck:
 
     @pytest.mark.parametrize("on", ["power.follow_up", "power.state"])
     def test_a_login_refused_after_sending_is_not_tried_for_minutes(self, house, on):
-        house.stage.place.fault(Fault.CREDENTIALS, on=on, times=None)
         run_jobs()
+        house.stage.place.fault(Fault.CREDENTIALS, on=on, times=None)
         asked_before = house.stage.place.calls("web").count(on)
         operation = ask(house.cast.mara, REBOOT, house.service)
         run_jobs()
@@ -219,6 +262,7 @@ class TestNothingIsStuck:
 
 class TestSuspendExactly:
     def test_what_was_sent_and_never_read_back_comes_back_too(self, house):
+        house.stage.place.fault(Fault.UNKNOWN_AFTER_ACTING, on="port.set_enabled")
         suspend = ask(house.cast.rosa, SUSPEND, house.service)
         run_jobs()
         assert effects(house) == ["port.set_enabled:off"]
@@ -273,6 +317,7 @@ class TestSuspendExactly:
     def test_an_unsuspend_decided_by_a_person_lifts_the_hold(self, house):
         ask(house.cast.rosa, SUSPEND, house.service)
         run_all_jobs()
+        house.stage.place.fault(Fault.UNKNOWN_AFTER_ACTING, on="port.set_enabled")
         undo = ask(house.cast.rosa, UNSUSPEND, house.service)
         run_jobs()
         house.stage.place.fault(Fault.UNREACHABLE, on="port.is_enabled", times=1)
@@ -375,6 +420,8 @@ def test_old_failures_do_not_hide_the_new_one(house):
         failed = ask(house.cast.rosa, SUSPEND, house.service, idempotency_key=f"k{number}")
         run_all_jobs()
         assert fresh(failed).state == OperationState.FAILED
+        # One a day: so many within an hour would be held.
+        Operation.objects.update(asked_at=F("asked_at") - timedelta(days=1))
         if number < 11:
             ask(house.cast.rosa, UNSUSPEND, house.service)
             run_all_jobs()
@@ -390,3 +437,25 @@ def test_what_somebody_waits_for_does_not_queue_behind_a_list(house):
     assert lanes[f"work:{house.web.pk}"] != lanes[f"refresh:{house.web.pk}:full"]
     fleet.ask_refresh(house.cast.mara, house.web.pk)
     assert Job.objects.get(key=f"refresh:{house.web.pk}:full").urgent
+
+
+class TestAges:
+    def test_what_was_read_before_a_crash_is_not_called_read_after_it(self, house, monkeypatch):
+        house.stage.place.fault(Fault.UNKNOWN_AFTER_ACTING, on="power.off")
+        ask(house.cast.rosa, POWER_OFF, house.service)
+        run_jobs()
+        with monkeypatch.context() as broken:
+            broken.setattr("doublehop.services.work.loop.finish", lambda operation: 1 / 0)
+            Job.objects.update(run_at=timezone.now())
+            run_jobs()
+        long_ago = timezone.now() - timedelta(minutes=9)
+        Step.objects.update(settled_at=long_ago)
+        Server.objects.filter(pk=house.web.pk).update(power_read_at=long_ago - timedelta(minutes=9))
+        run_all_jobs()
+        shown = house.stage.server("web")
+        assert (shown.power_state, shown.power_read_at) == ("off", long_ago)
+
+    def test_a_newer_reading_stays(self, house):
+        newer = house.stage.server("web").power_read_at
+        fleet.store_power(house.web.pk, PowerState.OFF, newer - timedelta(seconds=1))
+        assert house.stage.server("web").power_state == "on"

@@ -15,10 +15,11 @@ from doublehop.jobs.models import Job
 from doublehop.journal.models import Entry
 from doublehop.organisations.refusals import BadInput, NotHere, WrongState
 from doublehop.services import actions
+from doublehop.services.actions.operations import settle_row
 from doublehop.services.lifecycle import OperationKind, OperationState
 from doublehop.services.models import Operation, Step
 from doublehop.services.queries import buttons, history, needs_a_person
-from doublehop.services.work import sweep
+from doublehop.services.work import endings, loop, sweep
 
 
 def effects(house, external_id="web"):
@@ -283,3 +284,61 @@ class TestWhoMay:
             actions.request(
                 house.cast.mara, OperationKind.REBOOT, server_id=house.web.pk, idempotency_key="x"
             )
+
+
+class TestTakingBack:
+    def test_what_runs_and_was_not_sent_is_taken_back(self, house):
+        run_all_jobs()
+        house.stage.place.fault(Fault.UNREACHABLE, on="identify", times=None)
+        operation = ask(house.cast.rosa, OperationKind.REBOOT, house.service)
+        run_jobs()
+        operation.refresh_from_db()
+        assert operation.state == OperationState.RUNNING
+        actions.cancel(house.cast.rosa, operation.reference)
+        house.stage.place.clear_faults()
+        run_all_jobs()
+        operation.refresh_from_db()
+        assert operation.state == OperationState.CANCELLED
+        assert house.stage.place.effects("web") == []
+
+    def test_what_was_sent_is_not(self, house):
+        run_all_jobs()
+        operation = ask(house.cast.rosa, OperationKind.REBOOT, house.service)
+        run_jobs()
+        with pytest.raises(WrongState):
+            actions.cancel(house.cast.rosa, operation.reference)
+
+    @pytest.mark.parametrize("moment", ["power.state", "identify"])
+    def test_while_the_worker_is_about_to_send_it(self, house, monkeypatch, moment):
+        """Taken back between the last reading and the mark: nothing leaves, and nobody calls it done."""
+        run_all_jobs()
+        operation = ask(house.cast.rosa, OperationKind.POWER_OFF, house.service)
+        call = house.stage.place.call
+
+        def slow(name, *rest):
+            answer = call(name, *rest)
+            if name == moment and Operation.objects.get(pk=operation.pk).state == OperationState.RUNNING:
+                actions.cancel(house.cast.rosa, operation.reference)
+            return answer
+
+        monkeypatch.setattr(house.stage.place, "call", slow)
+        run_all_jobs()
+        operation.refresh_from_db()
+        assert operation.state == OperationState.CANCELLED
+        assert house.stage.place.effects("web") == []
+
+    def test_a_worker_that_was_away_overwrites_nothing(self, house, monkeypatch):
+        """Another took over and ended it; the first one comes back with what it had read."""
+        run_all_jobs()
+        operation = ask(house.cast.rosa, OperationKind.POWER_ON, house.service)
+        finish = endings.finish
+
+        def late(stale):
+            settled = Operation.objects.get(pk=stale.pk)
+            settle_row(settled, OperationState.FAILED, code="deadline", text="by the other one")
+            finish(stale)
+
+        monkeypatch.setattr(loop, "finish", late)
+        run_all_jobs()
+        operation.refresh_from_db()
+        assert (operation.state, operation.failure_code) == (OperationState.FAILED, "deadline")

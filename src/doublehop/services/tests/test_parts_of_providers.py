@@ -3,10 +3,11 @@
 from datetime import timedelta
 
 import pytest
-from tests.stage import ask, run_all_jobs
+from django.utils import timezone
+from tests.stage import ask, run_all_jobs, run_jobs
 
 from doublehop.driver_kit.conformance.world import Fault
-from doublehop.driver_kit.contract import PowerState
+from doublehop.driver_kit.contract import PowerState, Ticket
 from doublehop.fleet import actions as fleet
 from doublehop.fleet.models import Address, Hold, Server
 from doublehop.organisations import actions as organisations
@@ -104,6 +105,21 @@ def test_the_rescue_system_is_started_once_whatever_the_answer(house):
     assert Server.objects.get(pk=house.web.pk).rescue_active is False
 
 
+def test_a_rescue_system_that_was_promised_and_does_not_start_is_not_told_as_done(house, monkeypatch):
+    # Nothing to follow: what the machine reads is all that can be known.
+    monkeypatch.setattr("doublehop.drivers.memory.server._ticket", lambda **_: Ticket(""))
+    house.stage.place.fault(Fault.LIE, on="rescue.start")
+    asked = ask(house.cast.rosa, K.RESCUE_START, house.service)
+    run_jobs()
+    asked.refresh_from_db()
+    assert asked.state == OperationState.RUNNING
+    Operation.objects.update(settle_before=timezone.now() - timedelta(seconds=1))
+    run_all_jobs()
+    asked.refresh_from_db()
+    assert (asked.state, asked.failure_code) == (OperationState.UNKNOWN, "deadline")
+    assert house.stage.place.calls("web").count("rescue.start") == 1
+
+
 def test_a_reboot_where_nothing_can_be_read_back_says_so(house):
     house.stage.place.machines["web"].power = PowerState.UNKNOWN
     house.stage.place.move_power = lambda machine, state, meanwhile: None
@@ -150,3 +166,71 @@ class TestTandem:
         operation.refresh_from_db()
         assert (operation.state, operation.failure_code) == (OperationState.FAILED, "not_allowed")
         assert effects(house) == []
+
+
+class TestNullRoutes:
+    def drop(self, house, address, kind=K.NULL_ROUTE, actor=None):
+        return ask(
+            actor or house.cast.rosa, kind, house.service, parameters={"address": address}, reason="Attacked"
+        )
+
+    def test_traffic_is_dropped_and_let_through_and_pages_know_it_at_once(self, house):
+        address = Server.objects.get(pk=house.web.pk).primary_address
+        asked = self.drop(house, address)
+        run_all_jobs()
+        assert Operation.objects.get(pk=asked.pk).state == OperationState.DONE
+        assert Address.objects.get(address=address).null_routed is True
+        self.drop(house, address, K.NULL_ROUTE_END)
+        run_all_jobs()
+        assert effects(house) == [
+            f"null_route.set:{address} dropped",
+            f"null_route.set:{address} let through",
+        ]
+        assert Address.objects.get(address=address).null_routed is False
+
+    def test_it_overtakes_what_waits(self, house):
+        address = Server.objects.get(pk=house.web.pk).primary_address
+        name_it(house, address, "mail.example.org")
+        self.drop(house, address)
+        run_all_jobs()
+        assert [one.partition(":")[0] for one in effects(house)] == ["null_route.set", "rdns.set"]
+
+    def test_not_on_foreign_addresses_not_by_clients_not_on_what_is_protected(self, house):
+        address = Server.objects.get(pk=house.web.pk).primary_address
+        with pytest.raises(BadInput):
+            self.drop(house, Server.objects.get(pk=house.spare.pk).primary_address)
+        with pytest.raises(NotAllowed):
+            self.drop(house, address, actor=house.cast.mara)
+        fleet.protect(house.cast.ines, house.web.pk)
+        with pytest.raises(WrongState, match="protected"):
+            self.drop(house, address)
+
+    def test_a_suspension_of_a_machine_without_an_address_takes_another_way(self, house):
+        house.service.product.suspend_policy = actions.create_suspend_policy(
+            house.cast.rosa, "By route", ["null_route", "port"]
+        )
+        house.service.product.save()
+        Server.objects.filter(pk=house.web.pk).update(primary_address="")
+        suspended = ask(house.cast.rosa, K.SUSPEND, house.service)
+        assert [step.kind for step in suspended.steps.all()] == ["port_off"]
+
+    def test_a_suspension_may_take_this_way_and_undoes_only_its_own(self, house):
+        house.service.product.suspend_policy = actions.create_suspend_policy(
+            house.cast.rosa, "By route", ["null_route"]
+        )
+        house.service.product.save()
+        address = Server.objects.get(pk=house.web.pk).primary_address
+        ask(house.cast.rosa, K.SUSPEND, house.service)
+        run_all_jobs()
+        assert house.stage.place.machines["web"].null_routed == {address}
+        ask(house.cast.rosa, K.UNSUSPEND, house.service)
+        run_all_jobs()
+        assert house.stage.place.machines["web"].null_routed == frozenset()
+        self.drop(house, address)
+        run_all_jobs()
+        ask(house.cast.rosa, K.SUSPEND, house.service)
+        run_all_jobs()
+        ask(house.cast.rosa, K.UNSUSPEND, house.service)
+        run_all_jobs()
+        # It was dropped before the suspension, so it stays dropped.
+        assert house.stage.place.machines["web"].null_routed == {address}

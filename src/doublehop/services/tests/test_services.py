@@ -8,7 +8,7 @@ from doublehop.fleet.models import Permission
 from doublehop.fleet.permissions import Right, may, rights_of
 from doublehop.organisations.refusals import BadInput, NotAllowed, NotHere, WrongState
 from doublehop.services import actions
-from doublehop.services.lifecycle import SERVICE_LIFE, OperationKind, ServiceStatus
+from doublehop.services.lifecycle import SERVICE_LIFE, OperationKind, ServiceStatus, ServiceVerb
 from doublehop.services.queries import preview, search, services_visible_to
 
 
@@ -107,9 +107,10 @@ def test_roles_reach_so_far(house):
         actions.terminate(house.cast.tam, house.service.pk, reason="no")
 
 
-def test_an_ended_service_has_no_way_back():
+def test_only_a_termination_can_be_taken_back():
     ended = {ServiceStatus.TERMINATED, ServiceStatus.CANCELLED, ServiceStatus.FRAUD}
-    assert not [key for key in SERVICE_LIFE if key[0] in ended]
+    ways = [key for key in SERVICE_LIFE if key[0] in ended]
+    assert ways == [(ServiceStatus.TERMINATED, ServiceVerb.RESTORE)]
 
 
 def test_rights_shrink_at_once_all_the_way_down(house):

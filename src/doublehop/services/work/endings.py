@@ -1,4 +1,8 @@
-"""How an operation ends: done, failed or unknown, with what is remembered of it. Each is one transaction."""
+"""How an operation ends: done, failed or unknown, with what is remembered of it. Each is one transaction.
+
+A worker may come late: held up, it was taken for dead, and another took over, or a person decided meanwhile. What stands
+then is left as it is.
+"""
 
 from django.db import transaction
 from django.utils import timezone
@@ -8,11 +12,13 @@ from doublehop.fleet.actions import (
     lift_hold_row,
     record_effects,
     store_access,
+    store_null_route,
     store_port,
     store_power,
     store_rdns,
     store_rescue,
 )
+from doublehop.fleet.actions.servers import ring_refresh
 from doublehop.fleet.door import NotSent
 from doublehop.organisations.actor import SYSTEM
 from doublehop.services.actions.operations import settle_row, write_line
@@ -21,8 +27,16 @@ from doublehop.services.lifecycle import OperationKind, OperationState, StepKind
 from doublehop.services.models import Operation, Step
 
 
+def _is_settled_elsewhere(operation: Operation) -> bool:
+    """Locks the row. A worker that was away for long finds here what another, or a person, made of it meanwhile."""
+    rows = Operation.objects.select_for_update().filter(pk=operation.pk)
+    return rows.values_list("state", flat=True).get() != operation.state
+
+
 @transaction.atomic
 def finish(operation: Operation) -> None:
+    if _is_settled_elsewhere(operation):
+        return
     steps = list(operation.steps.all())
     _keep_effects(operation)
     if operation.kind == OperationKind.UNSUSPEND and operation.hold_id is not None:
@@ -48,30 +62,35 @@ def _effects(steps: list[Step]) -> list[dict[str, object]]:
         StepKind.POWER_OFF: "power",
         StepKind.WITHDRAW_POWER: "power_withdrawn",
         StepKind.PERMISSION_OFF: "permission",
+        StepKind.NULL_ROUTE_ON: "null_route",
     }
     return [
-        {"way": ways[StepKind(step.kind)], "was": bool(step.found)}
+        {"way": ways[StepKind(step.kind)], "was": bool(step.found), **step.parameters}
         for step in steps
         if step.state == StepState.DONE or step.times_sent
     ]
 
 
 def _store_seen(operation: Operation, steps: list[Step]) -> None:
-    """What a read-back saw is the newest reading there is: pages show it at once."""
+    """What a read-back saw is shown at once, with the time at which it was seen: this may be a later life than that."""
     powers = {StepKind.POWER_ON: PowerState.ON, StepKind.POWER_OFF: PowerState.OFF}
     ports = {StepKind.PORT_ON: True, StepKind.PORT_OFF: False}
     rescues = {StepKind.RESCUE_START: True, StepKind.RESCUE_STOP: False}
+    routes = {StepKind.NULL_ROUTE_ON: True, StepKind.NULL_ROUTE_OFF: False}
     permissions = {StepKind.PERMISSION_ON: True, StepKind.PERMISSION_OFF: False}
     for step in steps:
-        kind = StepKind(step.kind)
+        kind, seen_at = StepKind(step.kind), step.settled_at or timezone.now()
         if kind in rescues:
-            store_rescue(operation.server_id, rescues[kind])
+            store_rescue(operation.server_id, rescues[kind], seen_at)
         if step.found is None:
             continue
         if kind in powers:
-            store_power(operation.server_id, powers[kind])
+            store_power(operation.server_id, powers[kind], seen_at)
         elif kind in ports:
-            store_port(operation.server_id, ports[kind])
+            store_port(operation.server_id, ports[kind], seen_at)
+        elif kind in routes:
+            address = str(step.parameters.get("address") or operation.parameters["address"])
+            store_null_route(operation.server_id, address, routes[kind])
         elif kind in permissions:
             store_access(operation.server_id, permissions[kind])
         elif kind is StepKind.SET_RDNS:
@@ -80,11 +99,16 @@ def _store_seen(operation: Operation, steps: list[Step]) -> None:
 
 @transaction.atomic
 def fail(operation: Operation, refusal: NotSent) -> None:
-    operation.steps.filter(state__in=(StepState.PENDING, StepState.SENT)).update(
+    if _is_settled_elsewhere(operation):
+        return
+    operation.steps.exclude(state__in=(StepState.DONE, StepState.FAILED)).update(
         state=StepState.FAILED, settled_at=timezone.now(), note=refusal.text[:500]
     )
     _keep_effects(operation)
     settle_row(operation, OperationState.FAILED, code=refusal.code, text=refusal.text)
+    if refusal.code == "wrong_machine":
+        # Read anew, so that staff see both identities side by side.
+        ring_refresh(operation.server, full=True)
     write_line(
         SYSTEM, f"operation.{operation.kind}.failed", operation, result="failed", sentence=refusal.text
     )
@@ -92,6 +116,8 @@ def fail(operation: Operation, refusal: NotSent) -> None:
 
 @transaction.atomic
 def park(operation: Operation, code: str, text: str) -> None:
+    if _is_settled_elsewhere(operation):
+        return
     operation.steps.filter(state=StepState.SENT).update(state=StepState.UNKNOWN, note=text[:500])
     _keep_effects(operation)
     settle_row(operation, OperationState.UNKNOWN, code=code, text=text)

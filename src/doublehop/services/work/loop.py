@@ -18,12 +18,16 @@ from doublehop.fleet.door import NotSent, Unsure
 from doublehop.fleet.models import Server
 from doublehop.fleet.queries import open_holds
 from doublehop.jobs.engine import JobFunction, Periodic
-from doublehop.services.actions.operations import LEVEL_WITHIN, add_steps, ring_worker
-from doublehop.services.guards import HOLD_KINDS
+from doublehop.jobs.queries import rung
+from doublehop.services.actions import batches
+from doublehop.services.actions.operations import ring_worker, work_key
+from doublehop.services.actions.planning import LEVEL_WITHIN, add_steps
+from doublehop.services.guards import HOLD_KINDS, OVERTAKING
 from doublehop.services.lifecycle import OperationKind, OperationState, StepKind, StepState
 from doublehop.services.models import Operation
 from doublehop.services.work.endings import fail, finish, park
 from doublehop.services.work.sending import Wait
+from doublehop.services.work.settling import look_again, ring_settling
 from doublehop.services.work.steps import advance
 
 log = structlog.get_logger(__name__)
@@ -52,7 +56,9 @@ def work(payload: Mapping[str, Any]) -> None:
             raise
         log.exception("an operation cannot go on", operation=operation.reference)
         _give_up(operation, f"Our own code failed: {type(error).__name__}.")
-    ring_worker(server)
+    # Whoever asks from now on rings; those that waited behind this one do not.
+    if Operation.objects.filter(server=server, state=OperationState.QUEUED).exists():
+        ring_worker(server)
 
 
 def _go_on(operation: Operation) -> None:
@@ -65,8 +71,13 @@ def _go_on(operation: Operation) -> None:
 def sweep(payload: Mapping[str, Any]) -> None:
     """Finds what a crash left behind: open operations that nobody rings for. What waits its time is let wait."""
     open_servers = Operation.objects.filter(state__in=("queued", "running")).values("server_id")
-    for server in Server.objects.filter(pk__in=open_servers):
-        ring_worker(server, hurry=False)
+    servers = {work_key(server.pk): server for server in Server.objects.filter(pk__in=open_servers)}
+    # Asked at once: to ring for each of ten thousand that wait anyway takes the database away from those who work.
+    there = rung(servers.keys())
+    for key, server in servers.items():
+        if key not in there:
+            ring_worker(server, hurry=False)
+    ring_settling()
 
 
 def _give_up(operation: Operation, text: str) -> None:
@@ -83,8 +94,8 @@ def running(server: Server) -> Operation | None:
 
 @transaction.atomic
 def claim(server: Server) -> Operation | None:
-    """The next waiting operation: suspend and unsuspend first, then in the order in which they were asked."""
-    overtakes = When(kind__in=HOLD_KINDS, then=Value(0))
+    """The next waiting operation: suspend, unsuspend and null routes first, then in the order in which they were asked."""
+    overtakes = When(kind__in=OVERTAKING, then=Value(0))
     operation = (
         Operation.objects.select_for_update(of=("self",))
         .select_related("server__upstream", "service")
@@ -124,10 +135,22 @@ def _plan_unsuspend(operation: Operation) -> None:
         "power": StepKind.POWER_ON,
         "power_withdrawn": StepKind.RESTORE_POWER,
         "permission": StepKind.PERMISSION_ON,
+        "null_route": StepKind.NULL_ROUTE_OFF,
     }
-    kinds = [undo[str(effect["way"])] for effect in reversed(own.effects) if effect["was"]]
-    add_steps(operation, list(dict.fromkeys(kinds)))
+    planned: list[tuple[StepKind, dict[str, object]]] = []
+    for effect in reversed(own.effects):
+        kind = undo[str(effect["way"])]
+        parameters = {"address": effect["address"]} if "address" in effect else {}
+        if effect["was"] and (kind, parameters) not in planned:
+            planned.append((kind, parameters))
+    for kind, parameters in planned:
+        add_steps(operation, [kind], parameters)
 
 
-JOBS: dict[str, JobFunction] = {"services.work": work, "services.sweep": sweep}
+JOBS: dict[str, JobFunction] = {
+    "services.work": work,
+    "services.sweep": sweep,
+    "services.look_again": look_again,
+    **batches.JOBS,
+}
 PERIODIC = (Periodic("services.sweep", 15),)

@@ -1,22 +1,38 @@
 """Sending one step once: guards, identity (in the door), COMMIT "sent", the call. What waits, says for how long."""
 
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Any
+
 from django.db import transaction
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from doublehop.driver_kit.contract import Ticket
+from doublehop.driver_kit.errors import CredentialsRejected
 from doublehop.fleet import door
-from doublehop.fleet.door import Command, NotSent
+from doublehop.fleet.door import Command, NotSent, Unsure
 from doublehop.fleet.models import Server
 from doublehop.fleet.permissions import may
 from doublehop.fleet.queries import open_holds
-from doublehop.organisations.actor import Actor, ActorKind, house_of
-from doublehop.organisations.queries import actor_of_user_id
-from doublehop.services.guards import NEEDS, POWER_KINDS
-from doublehop.services.lifecycle import OperationKind, OperationState, StepState
+from doublehop.organisations.actor import ActorKind
+from doublehop.organisations.installation import name_of_installation
+from doublehop.services.guards import NEEDS, POWER_KINDS, asker_of
+from doublehop.services.lifecycle import (
+    RULES,
+    STEP_LIFE,
+    Nature,
+    OperationKind,
+    OperationState,
+    StepState,
+    Then,
+    Trouble,
+)
 from doublehop.services.models import Operation, Step
 
 LOOK_AGAIN_SECONDS = 1.0
 BACK_OFF_SECONDS = (2, 5, 10, 20, 40, 60)
+IN_TURN_SECONDS = 0.05
 
 
 class Wait(Exception):
@@ -27,10 +43,21 @@ class Wait(Exception):
         self.seconds = seconds
 
 
-def send(operation: Operation, step: Step, command: Command) -> Ticket:
-    """Sends once. NotSent that may be tried again becomes a wait until the operation's ``send_before``."""
+def then(step: Step, trouble: Trouble) -> Then:
+    return RULES[Nature(step.nature), trouble]
 
-    before = (step.state, step.sent_at, step.times_sent)
+
+def move(step: Step, state: StepState) -> None:
+    """Moves a step along STEP_LIFE, not yet saved, or fails loudly: a wrong move is our own fault."""
+    if state not in STEP_LIFE[StepState(step.state)]:
+        raise AssertionError(f"{step}: {step.state} cannot become {state}")
+    step.state = state
+
+
+def send(operation: Operation, step: Step, command: Command) -> Ticket:
+    """Sends once. What the rules say is to be tried again, or to be read back, becomes a Wait."""
+
+    before = {"state": step.state, "sent_at": step.sent_at, "times_sent": step.times_sent}
 
     def mark_sent() -> None:
         with transaction.atomic(durable=True):
@@ -40,34 +67,64 @@ def send(operation: Operation, step: Step, command: Command) -> Ticket:
             _mark(step)
 
     try:
-        arguments = {"reason": operation.reason, **operation.parameters}
-        return door.send(operation.server_id, command, mark_sent=mark_sent, arguments=arguments)
+        arguments = {"reason": operation.reason, **operation.parameters, **step.parameters}
+        return door.send(
+            operation.server_id,
+            command,
+            mark_sent=mark_sent,
+            arguments=arguments,
+            instruction=_instruction(operation, step),
+        )
     except NotSent as refusal:
         # Proven not to have acted: the step is as it was, and may be sent again.
-        step.state, step.sent_at, step.times_sent = before
-        step.note = refusal.text[:500]
-        step.save()
-        now = timezone.now()
-        again_at = refusal.retry_at or now
-        if refusal.retry and max(now, again_at) < operation.send_before:
-            raise Wait(max(back_off(operation), (again_at - now).total_seconds())) from refusal
+        _put_back(step, {**before, "note": refusal.text[:500]})
+        again_at = max(timezone.now(), refusal.retry_at or timezone.now())
+        is_safe = refusal.retry or may_wait_for_login(step, refusal.code)
+        trouble = Trouble.NEVER_LEFT if is_safe else Trouble.REFUSED
+        if then(step, trouble) is Then.AGAIN and again_at < operation.send_before:
+            raise Wait(pause(operation, refusal.retry_at)) from refusal
         raise
+    except Unsure as unsure:
+        if then(step, Trouble.UNCLEAR) is not Then.READ_BACK:
+            raise
+        step.note = unsure.text[:500]
+        step.save(update_fields=["note"])
+        raise Wait(LOOK_AGAIN_SECONDS) from unsure
+
+
+def _instruction(operation: Operation, step: Step) -> str:
+    """The same after a crash and in a restored copy. A level step that is sent again is another instruction."""
+    return f"{name_of_installation()}:{operation.reference}:{step.position}.{step.times_sent + 1}"
 
 
 def _mark(step: Step) -> None:
     """Only who finds the step as it was read may send: another worker on the same step is stopped here."""
     now = timezone.now()
-    untouched = Step.objects.filter(
+    as_read = _as_we_know_it(step)
+    was = step.state
+    move(step, StepState.SENT)
+    times = step.times_sent + 1
+    if not as_read.update(state=StepState.SENT, sent_at=now, identity_checked_at=now, times_sent=times):
+        step.state = was
+        raise Wait(LOOK_AGAIN_SECONDS)
+    step.sent_at, step.identity_checked_at, step.times_sent = now, now, times
+
+
+def _put_back(step: Step, values: Mapping[str, Any]) -> None:
+    """Likewise: what another worker has marked since is not taken back, and not called failed."""
+    if not _as_we_know_it(step).update(**values):
+        raise Wait(LOOK_AGAIN_SECONDS)
+    for name, value in values.items():
+        setattr(step, name, value)
+
+
+def _as_we_know_it(step: Step) -> QuerySet[Step]:
+    return Step.objects.filter(
         pk=step.pk,
         state=step.state,
         times_sent=step.times_sent,
         operation__state=OperationState.RUNNING,
     )
-    times = step.times_sent + 1
-    if not untouched.update(state=StepState.SENT, sent_at=now, identity_checked_at=now, times_sent=times):
-        raise Wait(LOOK_AGAIN_SECONDS)
-    step.state, step.sent_at, step.identity_checked_at = StepState.SENT, now, now
-    step.times_sent = times
 
 
 def _guard_again(operation: Operation, step: Step) -> None:
@@ -92,10 +149,26 @@ def _may_still(operation: Operation) -> bool:
     """Rights that were taken away since count as taken away, a person's and an organisation's own."""
     if operation.actor_kind == ActorKind.SYSTEM:
         return True
-    actor: Actor | None = house_of(operation.actor_organisation_id or 0, "")
-    if operation.actor_user_id is not None:
-        actor = actor_of_user_id(operation.actor_user_id)
+    actor = asker_of(operation)
     return actor is not None and may(actor, NEEDS[OperationKind(operation.kind)][0], operation.server)
+
+
+def may_wait_for_login(step: Step, code: str) -> bool:
+    """What is made so, rather than done once, goes on by itself when the refused login of an account was mended."""
+    refused = step.nature == Nature.LEVEL and code == CredentialsRejected.code
+    return refused and door.waits_for_login(step.operation.server_id)
+
+
+def pause(operation: Operation, retry_at: datetime | None) -> float:
+    """Seconds to wait. An upstream, or our own budget for it, that says when: until then, and no longer than there is time.
+
+    Those that waited for the same moment then come in this order: unsuspensions, suspensions, everything else.
+    """
+    if retry_at is None:
+        return back_off(operation)
+    until = min(retry_at, operation.settle_before + timedelta(seconds=1))
+    turn = {OperationKind.UNSUSPEND: 0, OperationKind.SUSPEND: 1}.get(OperationKind(operation.kind), 2)
+    return max(0.0, (until - timezone.now()).total_seconds()) + turn * IN_TURN_SECONDS
 
 
 def back_off(operation: Operation) -> float:

@@ -13,14 +13,33 @@ from doublehop.fleet.actions import store_addresses, store_power
 from doublehop.fleet.door import Command, NotSent, Unsure
 from doublehop.organisations.vault import VaultClosed
 from doublehop.services.guards import POWER_KINDS
-from doublehop.services.lifecycle import Nature, OperationKind, StepKind, StepState
+from doublehop.services.lifecycle import (
+    Nature,
+    OperationKind,
+    OperationState,
+    StepKind,
+    StepState,
+    Then,
+    Trouble,
+)
 from doublehop.services.models import Operation, Step
-from doublehop.services.work.sending import LOOK_AGAIN_SECONDS, Wait, back_off, is_held_by_others, send
+from doublehop.services.work.sending import (
+    LOOK_AGAIN_SECONDS,
+    Wait,
+    back_off,
+    is_held_by_others,
+    may_wait_for_login,
+    move,
+    pause,
+    send,
+    then,
+)
 
 SEND_AGAIN_AFTER = timedelta(seconds=20)
 """A level step that reads back unequal is sent again after so long: controllers take their time."""
 ASKED_BEFORE_CUT = 3
 LONGEST_LOOK_SECONDS = 10.0
+READ_BACK = "Read back: so"
 NOT_SEEN = "The reset was accepted, but the machine has not been seen on since."
 EARLIEST_ON = timedelta(seconds=45)
 """A machine that was seen away and is on again has restarted. One that only ever read on may not have gone yet:
@@ -43,7 +62,7 @@ def advance(operation: Operation, step: Step) -> None:
         _level(operation, step)
 
 
-def _edge_command(operation: Operation, step: Step) -> Command:
+def edge_command(operation: Operation, step: Step) -> Command:
     if step.kind == StepKind.RESET:
         return Command.RESET_GRACEFUL if operation.graceful else Command.RESET_HARD
     return {StepKind.RESCUE_START: Command.RESCUE_START, StepKind.RESCUE_STOP: Command.RESCUE_STOP}[
@@ -52,17 +71,26 @@ def _edge_command(operation: Operation, step: Step) -> Command:
 
 
 def _edge(operation: Operation, step: Step) -> None:
-    command = _edge_command(operation, step)
+    command = edge_command(operation, step)
     if step.state == StepState.PENDING:
-        ticket = send(operation, step, command)
+        try:
+            ticket = send(operation, step, command)
+        except Unsure as unsure:
+            # By this it can be asked later whether it arrived; it is never sent again.
+            step.ticket = unsure.ticket
+            step.save(update_fields=["ticket"])
+            raise
         step.ticket = ticket.text
         step.answered_at = timezone.now()
         step.note = "Accepted by the machine’s controller" if not ticket.text else "Accepted, being followed"
-        step.save()
-    elif step.answered_at is None:
+        # Evidence, whoever decides; its state is for whoever runs the operation now.
+        step.save(update_fields=["ticket", "answered_at", "note"])
+    elif step.answered_at is None and then(step, Trouble.INTERRUPTED) is Then.PARK:
         raise Unsure("interrupted", "We were interrupted after sending and before the answer.")
     if step.ticket:
         _follow(operation, step, command)
+    if step.kind in {StepKind.RESCUE_START, StepKind.RESCUE_STOP}:
+        _confirm_rescue(operation, step, wanted=step.kind == StepKind.RESCUE_START)
     _done(step, note=step.note)
 
 
@@ -74,10 +102,29 @@ def _follow(operation: Operation, step: Step, command: Command) -> None:
         raise _unread(operation, step, error.code, error.text, hopeless=hopeless) from error
     if status.state is TicketState.FAILED:
         raise NotSent("refused", status.detail or "the machine’s controller reports that it failed")
+    if status.state is TicketState.UNKNOWN:
+        raise Unsure("unknown_there", status.detail or "The other side does not know whether it happened.")
     if status.state is TicketState.PENDING:
         if timezone.now() > operation.settle_before:
             raise Unsure("deadline", f"Accepted, but not confirmed in time. {status.detail}".strip())
         raise Wait(LOOK_AGAIN_SECONDS)
+
+
+def _confirm_rescue(operation: Operation, step: Step, *, wanted: bool) -> None:
+    """Accepted is not yet so: what the machine can tell of it decides."""
+    try:
+        active = door.read_rescue(operation.server_id)
+    except errors.UpstreamError as error:
+        hopeless = isinstance(error, errors.CredentialsRejected)
+        raise _unread(operation, step, error.code, error.text, hopeless=hopeless) from error
+    if active is None:
+        operation.not_confirmable = True
+    elif active is not wanted:
+        if timezone.now() > operation.settle_before:
+            raise Unsure(
+                "deadline", f"Accepted, but the rescue system still reads {'on' if active else 'off'}."
+            )
+        raise Wait(min(back_off(operation), LONGEST_LOOK_SECONDS))
 
 
 _LEVEL: dict[StepKind, tuple[Command, Callable[[int], Any], object]] = {
@@ -94,7 +141,7 @@ _LEVEL: dict[StepKind, tuple[Command, Callable[[int], Any], object]] = {
 
 
 def _level(operation: Operation, step: Step) -> None:
-    command, read, wanted = _level_of(operation, step)
+    command, read, wanted = level_of(operation, step)
     if not step.times_sent and is_held_by_others(operation):
         _done(step, note="Left as it is: somebody else holds the server too")
         return
@@ -106,23 +153,23 @@ def _level(operation: Operation, step: Step) -> None:
         step.found = state != wanted
         step.save(update_fields=["found"])
     if state == wanted:
-        _done(step, note="Read back: so" if step.times_sent else "It was so already")
+        _done(step, note=READ_BACK if step.times_sent else "It was so already")
         return
     now = timezone.now()
     if now > _repeated_until(operation, step):
         raise NotSent("deadline", f"Sent {step.times_sent} times, and it still reads {state}.")
     if step.sent_at is not None and now < step.sent_at + SEND_AGAIN_AFTER:
         raise Wait(LOOK_AGAIN_SECONDS)
-    try:
-        send(operation, step, command)
-    except Unsure as unsure:
-        # A level step may be repeated: what counts is what is read back.
-        step.note = unsure.text[:500]
-        step.save(update_fields=["note"])
-    raise Wait(LOOK_AGAIN_SECONDS)
+    send(operation, step, command)
+    # Most are so at once, and then nobody has to wait, nor another job to run.
+    if _read_back(operation, step, read) != wanted:
+        raise Wait(LOOK_AGAIN_SECONDS)
+    _done(step, note=READ_BACK)
 
 
-def _level_of(operation: Operation, step: Step) -> tuple[Command, Callable[[int], Any], object]:
+def level_of(operation: Operation, step: Step) -> tuple[Command, Callable[[int], Any], object]:
+    if step.kind in _NULL_ROUTE:
+        return _null_route_of(operation, step)
     if step.kind != StepKind.SET_RDNS:
         return _LEVEL[StepKind(step.kind)]
     address = str(operation.parameters["address"])
@@ -132,6 +179,23 @@ def _level_of(operation: Operation, step: Step) -> tuple[Command, Callable[[int]
         return None if names is None else names.get(address, "")
 
     return Command.SET_RDNS, read_name, operation.parameters["name"]
+
+
+_NULL_ROUTE = {
+    StepKind.NULL_ROUTE_ON: (Command.NULL_ROUTE_ON, True),
+    StepKind.NULL_ROUTE_OFF: (Command.NULL_ROUTE_OFF, False),
+}
+
+
+def _null_route_of(operation: Operation, step: Step) -> tuple[Command, Callable[[int], Any], object]:
+    command, wanted = _NULL_ROUTE[StepKind(step.kind)]
+    address = str(step.parameters.get("address") or operation.parameters["address"])
+
+    def is_dropped(server_id: int) -> bool | None:
+        dropped = door.read_null_routes(server_id)
+        return None if dropped is None else address in dropped
+
+    return command, is_dropped, wanted
 
 
 def _repeated_until(operation: Operation, step: Step) -> datetime:
@@ -151,22 +215,34 @@ def _read_back(operation: Operation, step: Step, read: Callable[[int], Any]) -> 
         state = read(operation.server_id)
     except errors.UpstreamError as error:
         hopeless = isinstance(error, errors.CredentialsRejected | errors.NotFound)
-        raise _unread(operation, step, error.code, error.text, hopeless=hopeless) from error
+        hopeless = hopeless and not may_wait_for_login(step, error.code)
+        retry_at = error.retry_at if isinstance(error, errors.Busy) else None
+        raise _unread(
+            operation, step, error.code, error.text, hopeless=hopeless, retry_at=retry_at
+        ) from error
     except VaultClosed as error:
         raise _unread(operation, step, "settings", str(error), hopeless=True) from error
     if state is None:
-        raise NotSent("not_offered", "this machine does not offer that")
+        raise _unread(operation, step, "not_offered", "this machine does not offer that", hopeless=True)
     if state is PowerState.UNKNOWN:
         raise _unread(operation, step, "unread", "the machine does not say whether its power is on")
     return state
 
 
-def _unread(operation: Operation, step: Step, code: str, text: str, *, hopeless: bool = False) -> Exception:
+def _unread(
+    operation: Operation,
+    step: Step,
+    code: str,
+    text: str,
+    *,
+    hopeless: bool = False,
+    retry_at: datetime | None = None,
+) -> Exception:
     """What to do without an answer: look again later, or, when that is ``hopeless`` or too late, tell a person."""
     step.note = text[:500]
     step.save(update_fields=["note"])
     if not hopeless and timezone.now() <= operation.settle_before:
-        return Wait(back_off(operation))
+        return Wait(pause(operation, retry_at))
     if step.times_sent:
         return Unsure(code, f"Sent, and it cannot be read back: {text}")
     return NotSent(code, text)
@@ -174,7 +250,8 @@ def _unread(operation: Operation, step: Step, code: str, text: str, *, hopeless:
 
 def _await_on(operation: Operation, step: Step) -> None:
     if step.sent_at is None:
-        step.state, step.sent_at = StepState.SENT, timezone.now()
+        move(step, StepState.SENT)
+        step.sent_at = timezone.now()
         step.save(update_fields=["state", "sent_at"])
     late = timezone.now() > operation.settle_before
     try:
@@ -190,7 +267,7 @@ def _await_on(operation: Operation, step: Step) -> None:
         step.save(update_fields=["found"])
     late_enough = timezone.now() > step.sent_at + EARLIEST_ON
     if state is PowerState.ON and (step.found or late_enough):
-        store_power(operation.server_id, state)
+        store_power(operation.server_id, state, timezone.now())
         _done(step, note="Seen away, then on again" if step.found else "Power reads on; it was not seen away")
         return
     if state is PowerState.UNKNOWN and _never_says(operation, step) and late_enough:
@@ -226,8 +303,12 @@ def _read_addresses(operation: Operation, step: Step) -> None:
 
 
 def _done(step: Step, *, note: str = "", found: bool | None = None) -> None:
-    step.state, step.settled_at = StepState.DONE, timezone.now()
-    step.note = note[:500]
+    was = step.state
+    move(step, StepState.DONE)
+    step.settled_at, step.note = timezone.now(), note[:500]
     if found is not None:
         step.found = found
-    step.save()
+    # Not over what another worker wrote, nor after a person took the operation back.
+    as_read = Step.objects.filter(pk=step.pk, state=was, operation__state=OperationState.RUNNING)
+    if not as_read.update(state=step.state, settled_at=step.settled_at, note=step.note, found=step.found):
+        raise Wait(LOOK_AGAIN_SECONDS)
