@@ -1,6 +1,5 @@
 """``python -m doublehop.api.schema``: writes docs/api/openapi.json; with ``--check``, fails when it is out of date."""
 
-import json
 import os
 import sys
 from pathlib import Path
@@ -13,8 +12,8 @@ TARGET = Path("docs/api/openapi.json")
 
 def current() -> str:
     # The routes reach models, which may be imported only after Django was set up.
-    api = import_string("doublehop.api.routes.api")
-    return json.dumps(api.get_openapi_schema(path_prefix="/api/v1/"), indent=2, sort_keys=True) + "\n"
+    text: str = import_string("doublehop.api.papers.document")()
+    return text
 
 
 def main(arguments: list[str]) -> int:

@@ -2,6 +2,7 @@
 
 import ipaddress
 from collections.abc import Mapping
+from functools import partial
 from uuid import uuid4
 
 from django.db import transaction
@@ -12,6 +13,7 @@ from doublehop.organisations.actor import Actor
 from doublehop.organisations.refusals import BadInput, NotHere, WrongState
 from doublehop.services import actions as services
 from doublehop.services import queries
+from doublehop.services.actions.rehearsal import Rehearsal, rehearse
 from doublehop.services.actions.supply import ask_cancellation
 from doublehop.services.lifecycle import OPEN_STATES, OperationKind
 from doublehop.services.queries.supply import supply_orders_of
@@ -25,18 +27,38 @@ REASONS = (
 """As they were spelled, and as they may be sent."""
 
 
-def ask(actor: Actor, kind: OperationKind, given: object, *, reason: str = "") -> str:
-    """The reference of the operation, a new one or the one that is open. Raises a Refusal."""
+def ask(
+    actor: Actor, kind: OperationKind, given: object, *, reason: str = "", dry_run: bool = False
+) -> dict[str, object]:
+    """{"operation": reference} of a new one or the one that is open; of a dry run {"dry_run": what it would do}.
+
+    Raises a Refusal.
+    """
     server_id = machines.server_id_of(actor, given)
+    asked = partial(
+        services.request, actor, kind, server_id=server_id, idempotency_key=uuid4().hex, reason=reason
+    )
     try:
-        operation = services.request(
-            actor, kind, server_id=server_id, idempotency_key=uuid4().hex, reason=reason
-        )
+        if dry_run:
+            return {"dry_run": _told(rehearse(asked))}
+        operation = asked()
     except services.AlreadyOpen as refusal:
         operation = refusal.operation
         if operation.kind != kind or not _may_follow(actor, operation.reference):
             raise
-    return str(operation.reference)
+    return {"operation": str(operation.reference)}
+
+
+def _told(found: Rehearsal) -> dict[str, object]:
+    """Neutral: a Tandem user may read it."""
+    server = found.server
+    return {
+        "kind": found.kind,
+        "serverid": str(server.pk),
+        "hostname": server.hostname,
+        "primaryip": server.primary_address,
+        "held": found.held,
+    }
 
 
 def _may_follow(actor: Actor, reference: str) -> bool:

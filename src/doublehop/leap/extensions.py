@@ -2,4 +2,10 @@
 
 
 def announced(commands: list[str]) -> dict[str, object]:
-    return {"by": "doublehop", "version": 1, "server": commands, "units": {"bandwidth": "octets"}}
+    return {
+        "by": "doublehop",
+        "version": 1,
+        "server": commands,
+        "dry_run": True,
+        "units": {"bandwidth": "octets"},
+    }

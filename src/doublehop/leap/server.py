@@ -65,8 +65,7 @@ def update_rdns(actor: Actor, data: Fields) -> object:
 
 
 def reboot_server(actor: Actor, data: Fields) -> object:
-    reason = text(data, "reason", needed=False)
-    return _done(deeds.ask(actor, OperationKind.REBOOT, data.get("serverid"), reason=reason))
+    return _ask(actor, OperationKind.REBOOT, data, text(data, "reason", needed=False))
 
 
 def get_os_list(actor: Actor, data: Fields) -> object:
@@ -104,11 +103,11 @@ def no_virtual_machine(actor: Actor, data: Fields) -> object:
 
 
 def suspend_server(actor: Actor, data: Fields) -> object:
-    return _done(deeds.ask(actor, OperationKind.SUSPEND, data.get("serverid"), reason=text(data, "reason")))
+    return _ask(actor, OperationKind.SUSPEND, data, text(data, "reason"))
 
 
 def unsuspend_server(actor: Actor, data: Fields) -> object:
-    return _done(deeds.ask(actor, OperationKind.UNSUSPEND, data.get("serverid")))
+    return _ask(actor, OperationKind.UNSUSPEND, data)
 
 
 def get_operation(actor: Actor, data: Fields) -> object:
@@ -119,8 +118,9 @@ def get_server_login(actor: Actor, data: Fields) -> object:
     return {"success": True, "data": {"username": machines.line(actor, data.get("serverid"))["username"]}}
 
 
-def _done(reference: str) -> object:
-    return {"success": True, "operation": reference}
+def _ask(actor: Actor, kind: OperationKind, data: Fields, reason: str = "") -> object:
+    dry_run = bool(flag(data, "dry_run"))
+    return {"success": True, **deeds.ask(actor, kind, data.get("serverid"), reason=reason, dry_run=dry_run)}
 
 
 def _of_cascade(name: str, run: Callable[[Actor, Fields], object] = no_virtual_machine) -> LeapCommand:
@@ -163,7 +163,7 @@ COMMANDS = (
         "rebootServer",
         Certainty.INFERRED,
         reboot_server,
-        "`serverid`. `reason` is ours, and needed after a power change with an unknown outcome.",
+        "`serverid`. `reason` and `dry_run` are ours; a reason is needed after a power change with an unknown outcome.",
     ),
     LeapCommand(
         "getOsList", Certainty.INFERRED, get_os_list, "`serverid`. An empty list: nothing is installed here."
@@ -192,7 +192,12 @@ COMMANDS = (
     _of_cascade("cascadeShutdownVm"),
     _of_cascade("cascadeStartVm"),
     _of_cascade("cascadeRebootVm"),
-    LeapCommand("suspendServer", Certainty.OURS, suspend_server, "`serverid`, `reason`. A real suspension."),
+    LeapCommand(
+        "suspendServer",
+        Certainty.OURS,
+        suspend_server,
+        "`serverid`, `reason`. A real suspension. With `dry_run` nothing is done and `dry_run` tells what would be.",
+    ),
     LeapCommand(
         "unsuspendServer", Certainty.OURS, unsuspend_server, "`serverid`. Lifts the reseller's own only."
     ),
@@ -200,7 +205,7 @@ COMMANDS = (
         "getOperation",
         Certainty.OURS,
         get_operation,
-        "`operation`. `state` is queued, running, done, failed, unknown or cancelled.",
+        "`operation`. `state` is held, queued, running, done, failed, unknown or cancelled.",
     ),
     LeapCommand(
         "getServerLogin", Certainty.OURS, get_server_login, "`serverid`. The login name on the machine."

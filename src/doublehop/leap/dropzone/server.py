@@ -5,7 +5,7 @@ from typing import Any
 from doublehop.fleet import actions as fleet
 from doublehop.leap import deeds, machines, octets
 from doublehop.leap.extensions import announced
-from doublehop.leap.fields import Fields, names, structure, text
+from doublehop.leap.fields import Fields, flag, names, structure, text
 from doublehop.leap.server import NO_MACHINES
 from doublehop.leap.table import Call, Certainty, DropzoneCommand, Members
 from doublehop.organisations.machine_identity import pin_fits
@@ -145,7 +145,8 @@ def _check_pin(call: Call) -> None:
 
 
 def _done(call: Call, kind: OperationKind, *, reason: str = "") -> Members:
-    return {"operation": deeds.ask(call.actor, kind, call.arguments[0], reason=reason)}
+    dry_run = bool(flag(call.fields, "dry_run"))
+    return deeds.ask(call.actor, kind, call.arguments[0], reason=reason, dry_run=dry_run)
 
 
 _C = Certainty
@@ -236,7 +237,7 @@ COMMANDS = (
         ("GET", "POST"),
         _C.INFERRED,
         reboot,
-        "`reason` is ours, and needed after a power change with an unknown outcome.",
+        "`reason` and `dry_run` are ours; a reason is needed after a power change with an unknown outcome.",
         True,
     ),
     DropzoneCommand("server/startvm/{serverid}", ("GET", "POST"), _C.REFUSED, no_virtual_machine, _VM, True),
@@ -253,7 +254,7 @@ COMMANDS = (
         "server/ip/requests/{serverid}", POST, _C.REFUSED, no_requests, "Addresses are not asked for here."
     ),
     DropzoneCommand(
-        "server/suspend/{serverid}", POST, _C.OURS, suspend, "`reason`. A real suspension.", True
+        "server/suspend/{serverid}", POST, _C.OURS, suspend, "`reason`, `dry_run`. A real suspension.", True
     ),
     DropzoneCommand(
         "server/unsuspend/{serverid}", POST, _C.OURS, unsuspend, "Lifts the reseller's own only.", True

@@ -218,3 +218,15 @@ def test_ten_servers_and_three_hundred_cost_the_same_questions(house, django_ass
         assert len(house.alder.dropzone("server/list").json()["data"]) == 300
     with django_assert_num_queries(3):
         assert len(house.alder.leap("server", "listServers")["servers"]) == 300
+
+
+@pytest.mark.parametrize("command", ["rebootServer", "suspendServer"])
+def test_a_dry_run_tells_the_target_and_does_nothing(house, command):
+    told = house.alder.leap("server", command, serverid=str(house.web.pk), reason="Overdue", dry_run="1")
+    assert told["dry_run"]["serverid"] == str(house.web.pk)
+    assert told["dry_run"]["primaryip"] == house.web.primary_address
+    assert "operation" not in told
+    path = "reboot" if command == "rebootServer" else "suspend"
+    same = house.alder.dropzone(f"server/{path}/{house.web.pk}", {"reason": "Overdue", "dry_run": "yes"})
+    assert same.json()["dry_run"] == told["dry_run"]
+    assert not Operation.objects.exists()

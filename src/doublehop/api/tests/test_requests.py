@@ -1,0 +1,51 @@
+"""What a program may learn about its own requests, and about who suspended a server."""
+
+import pytest
+from tests.cast import a_cast
+from tests.stage import a_stage, run_all_jobs, run_jobs
+
+from doublehop.api.tests.calling import Program
+from doublehop.fleet import actions as fleet
+
+
+@pytest.fixture
+def given(db):
+    cast = a_cast()
+    (web,) = a_stage(cast.ines).machines("web")
+    fleet.allocate(cast.ines, web.pk, cast.alder.pk)
+    return cast, web
+
+
+def test_what_became_of_a_request_is_told_to_the_token_that_sent_it(given):
+    cast, web = given
+    ours, other = Program(cast.rosa), Program(cast.rosa)
+    key = "here:7Q5-M3D:0.1/a b"
+    assert ours.get("/requests/here:7Q5-M3D:0.1%2Fa%20b").status_code == 404
+    asked = ours.post(f"/servers/{web.pk}/operations", {"kind": "reboot"}, key=key).json()
+    assert ours.get("/requests/here:7Q5-M3D:0.1%2Fa%20b").json()["reference"] == asked["reference"]
+    assert other.get("/requests/here:7Q5-M3D:0.1%2Fa%20b").status_code == 404
+
+
+def test_whose_suspension_it_is_is_told(given):
+    cast, web = given
+    above, below = Program(cast.ines), Program(cast.rosa)
+    above.post(f"/servers/{web.pk}/operations", {"kind": "suspend", "reason": "Abuse"})
+    run_jobs()
+    told = below.get(f"/servers/{web.pk}").json()
+    assert (told["suspended"], told["suspended_by_you"]) == (True, False)
+    assert above.get(f"/servers/{web.pk}").json()["suspended_by_you"] is True
+    below.post(f"/servers/{web.pk}/operations", {"kind": "suspend", "reason": "Overdue"})
+    # It is asked for, and the machine does not feel it yet.
+    assert below.get("/servers").json()["items"][0]["suspended_by_you"] is False
+    run_all_jobs()
+    assert below.get("/servers").json()["items"][0]["suspended_by_you"] is True
+    below.post(f"/servers/{web.pk}/operations", {"kind": "unsuspend"})
+    assert below.get("/servers").json()["items"][0]["suspended_by_you"] is True
+    run_all_jobs()
+    assert below.get("/servers").json()["items"][0]["suspended_by_you"] is False
+
+
+def test_identifiers_stand_in_the_list(given):
+    cast, _ = given
+    line = Program(cast.rosa).get("/servers").json()["items"][0]
+    assert {"kind": "serial", "value": "SN-web", "proof": "strong"} in line["identifiers"]

@@ -1,0 +1,108 @@
+"""The whole document is tried by schemathesis, route by route and in sequences: no 500, nothing that the document does not say."""
+
+from uuid import uuid4
+
+import pytest
+import schemathesis
+from django.core.cache import cache
+from django.core.handlers.wsgi import WSGIHandler
+from hypothesis import HealthCheck, Phase, given, settings
+from schemathesis.core.failures import FailureGroup
+from schemathesis.generation import GenerationMode
+from schemathesis.specs.openapi.checks import positive_data_acceptance
+from tests.cast import a_cast
+from tests.stage import a_product, a_service, a_stage
+
+from doublehop.api import limits
+from doublehop.api.limits import Counter
+from doublehop.api.tests.calling import Program
+from doublehop.notices.endpoints import EndpointForm, create_endpoint
+from doublehop.organisations import throttle
+from doublehop.organisations.actor import Scope
+from doublehop.services.actions.supply import OfferForm, create_offer
+from doublehop.services.tests.metering import a_statement
+
+pytestmark = [pytest.mark.django_db, pytest.mark.long]
+
+USUAL = {
+    "deadline": None,
+    "database": None,
+    "phases": [Phase.generate],
+    "suppress_health_check": list(HealthCheck),
+    "derandomize": False,
+}
+_HANDLER = WSGIHandler()
+NOT_TOLD = [positive_data_acceptance]
+"""A schema cannot say that a host name, an address or a date has to make sense: such values are refused with 422."""
+FEW_EXAMPLES = 12
+SEQUENCES = 30
+LONGEST_SEQUENCE = 8
+
+
+def in_process(environ, start_response):
+    return _HANDLER({**environ, "REMOTE_ADDR": "127.0.0.1"}, start_response)
+
+
+@pytest.fixture
+def house(monkeypatch):
+    """Small ids that are there are found again and again, so that not everything ends at 404."""
+    cache.clear()
+    monkeypatch.setattr(limits, "_COUNTER", Counter(10**9))
+    # It tries wrong tokens too, more of them than anybody may.
+    monkeypatch.setattr(throttle, "MOST_BY_SOURCE", 10**9)
+    monkeypatch.setattr(throttle, "MOST_BY_CREDENTIAL", 10**9)
+    cast = a_cast()
+    stage = a_stage(cast.rosa)
+    web, *_ = stage.machines("web", "spare", "third")
+    product = a_product(cast.rosa, ways=["port"])
+    service = a_service(cast.rosa, cast.quillfeather.pk, product, web)
+    a_service(cast.rosa, cast.quillfeather.pk, product)
+    a_statement(cast.rosa, service)
+    create_offer(cast.ines, OfferForm(name="AX-64", price="71.00"))
+    create_endpoint(cast.rosa, EndpointForm("https://hook.example/", kinds=["service.attached"]))
+    program = Program(cast.rosa, *(scope.value for scope in Scope), billing_system="WHMCS")
+    return {"Authorization": f"Bearer {program.text}"}
+
+
+def load(auth):
+    return schemathesis.openapi.from_wsgi("/api/v1/openapi.json", in_process, headers=auth)
+
+
+def headers_of(auth):
+    """A key of its own for each request: what an earlier one left behind is not asked for again."""
+    return {**auth, "Idempotency-Key": str(uuid4())}
+
+
+@pytest.mark.parametrize("mode", [GenerationMode.POSITIVE, GenerationMode.NEGATIVE])
+def test_no_route_breaks_or_says_what_the_document_does_not(house, mode):
+    failures = []
+    for result in load(house).get_all_operations():
+        operation = result.ok()
+
+        @settings(max_examples=FEW_EXAMPLES, **USUAL)
+        @given(case=operation.as_strategy(generation_mode=mode))
+        def try_it(case):
+            case.query.pop("fields", None)  # an answer cut down is not what the schema says
+            case.call_and_validate(headers=headers_of(house), excluded_checks=NOT_TOLD)
+
+        try:
+            try_it()
+        except (Exception, FailureGroup) as failure:  # noqa: BLE001
+            failures.append(f"{operation.label}: {getattr(failure, 'exceptions', failure)}")
+    assert not failures, "\n\n".join(failures)
+
+
+def test_no_sequence_of_calls_breaks(house):
+    class Machine(load(house).as_state_machine()):
+        def before_call(self, case):
+            case.query.pop("fields", None)
+
+        def get_call_kwargs(self, case):
+            return {"headers": headers_of(house)}
+
+        def validate_response(self, response, case, additional_checks=(), **more):
+            case.validate_response(response, excluded_checks=NOT_TOLD, headers=house)
+
+    Machine.run(
+        settings=settings(max_examples=SEQUENCES, stateful_step_count=LONGEST_SEQUENCE, **USUAL),
+    )
