@@ -21,6 +21,7 @@ STAMP = VENDOR / "stamp.json"
 _ICON = re.compile(r"""icon\w*[ =(]+["']([a-z0-9-]+)["']""")
 _ICON_IN_SCRIPT = re.compile(r"#([a-z0-9-]+)`")
 _WORD = re.compile(r"[A-Za-z][\w-]*")
+_MAP = re.compile(r"/[/*]# sourceMappingURL=\S+(?: ?\*/)?\s*$")
 _CLASS = re.compile(r"\.((?:\\.|[\w-])+)")
 
 
@@ -197,6 +198,10 @@ def build() -> None:
         ("@fontsource-variable/inter/files/inter-latin-wght-normal.woff2", "inter.woff2"),
     ):
         shutil.copyfile(modules / source, VENDOR / name)
+    for source, name in (("swagger-ui-bundle.js", "swagger-ui.js"), ("swagger-ui.css", "swagger-ui.css")):
+        text = (modules / "swagger-ui-dist" / source).read_text(encoding="utf-8")
+        # Its maps stay behind, and whoever names the static files would look for them.
+        (VENDOR / name).write_text(_MAP.sub("", text), encoding="utf-8")
     STAMP.write_text(json.dumps(stamp), encoding="utf-8")
     say("ready")
 

@@ -23,6 +23,11 @@ def actor_of(request: HttpRequest) -> Actor:
     return actor
 
 
+def key_of(request: HttpRequest) -> str:
+    """The idempotency key of a form with ``{% form_key %}``. Refused by the action when it is none."""
+    return request.POST.get("key", "")
+
+
 def _to_sign_in(request: HttpRequest) -> HttpResponse:
     address = f"{settings.LOGIN_URL}?{urlencode({'next': request.get_full_path()})}"
     if getattr(request, "htmx", False):

@@ -40,12 +40,18 @@ LOOKS: dict[str, dict[str, Look]] = {
         "fraud": Look(tone="failed", icon="ban", word="Fraud"),
     },
     "operation": {
+        "held": Look(tone="suspended", icon="hand-stop", word="Waits for approval"),
         "queued": Look(tone="off", icon="clock", word="Waiting"),
         "running": Look(tone="working", icon="refresh", word="Running", spin=True),
         "done": Look(tone="on", icon="check", word="Done"),
         "failed": Look(tone="failed", icon="x", word="Failed"),
         "unknown": Look(tone="unknown", icon="question-mark", word="Outcome unknown"),
         "cancelled": Look(tone="off", icon="circle-off", word="Cancelled"),
+    },
+    "batch": {
+        "open": Look(tone="suspended", icon="hand-stop", word="Waits for approval"),
+        "approved": Look(tone="on", icon="check", word="Approved"),
+        "refused": Look(tone="off", icon="ban", word="Refused"),
     },
     "step": {
         "pending": Look(tone="todo", icon="minus", word="Not started"),
@@ -64,6 +70,11 @@ LOOKS: dict[str, dict[str, Look]] = {
         "cancelled": Look(tone="off", icon="circle-off", word="Cancelled"),
         "held": Look(tone="suspended", icon="hand-stop", word="Held"),
     },
+    "token": {
+        "in_use": Look(tone="on", icon="check", word="In use"),
+        "expired": Look(tone="off", icon="clock", word="Expired"),
+        "revoked": Look(tone="off", icon="ban", word="Revoked"),
+    },
     "health": {
         "ok": Look(tone="on", icon="circle-check", word="OK"),
         "warning": Look(tone="suspended", icon="alert-triangle", word="Warning"),
@@ -76,6 +87,7 @@ LOOKS: dict[str, dict[str, Look]] = {
         "unreachable": Look(tone="failed", icon="plug-connected-x", word="Not reachable"),
         "credentials_rejected": Look(tone="failed", icon="key-off", word="Login refused"),
         "failing": Look(tone="failed", icon="plug-connected-x", word="Failing"),
+        "resting": Look(tone="working", icon="clock", word="Resting"),
         "new": Look(tone="off", icon="clock", word="Not read yet"),
         "observe": Look(tone="off", icon="eye", word="Observe only"),
         "armed": Look(tone="on", icon="bolt", word="Armed"),
@@ -86,10 +98,29 @@ LOOKS: dict[str, dict[str, Look]] = {
         "refused": Look(tone="failed", icon="ban", word="Refused"),
         "withdrawn": Look(tone="off", icon="circle-off", word="Withdrawn"),
     },
+    "upstream_order": {
+        "asked": Look(tone="off", icon="clock", word="Not sent yet"),
+        "sent": Look(tone="working", icon="refresh", word="Asked", spin=True),
+        "waiting": Look(tone="working", icon="clock", word="Waiting"),
+        "filled": Look(tone="on", icon="check", word="Filled"),
+        "refused": Look(tone="failed", icon="ban", word="Refused"),
+        "withdrawn": Look(tone="off", icon="circle-off", word="Withdrawn"),
+        "unknown": _UNKNOWN,
+    },
     "mail": {
         "waiting": Look(tone="working", icon="clock", word="Waiting"),
         "sent": Look(tone="on", icon="check", word="Sent"),
         "kept": Look(tone="suspended", icon="mail-off", word="Kept"),
+        "failed": Look(tone="failed", icon="x", word="Failed"),
+    },
+    "webhook": {
+        "active": Look(tone="on", icon="circle-check", word="Active"),
+        "failing": Look(tone="failed", icon="x", word="Failing"),
+        "paused": Look(tone="suspended", icon="player-pause", word="Paused"),
+    },
+    "delivery": {
+        "waiting": Look(tone="working", icon="clock", word="Waiting"),
+        "delivered": Look(tone="on", icon="check", word="Delivered"),
         "failed": Look(tone="failed", icon="x", word="Failed"),
     },
     "port": {

@@ -4,7 +4,7 @@ from django.contrib import messages
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
 
-from doublehop.organisations.refusals import NotHere, Refusal
+from doublehop.organisations.refusals import KeyReused, NotHere, Refusal
 
 HEADINGS = {
     403: "This needs another right",
@@ -38,9 +38,9 @@ def refusal_response(request: HttpRequest, refusal: Refusal) -> HttpResponse:
 def back_with(request: HttpRequest, refusal: Refusal, address: str) -> HttpResponse:
     """After a form was sent from a page: back to that page, which shows the sentence as a notice.
 
-    What does not exist, or is not theirs, stays a 404.
+    What does not exist, or is not theirs, stays a 404; a form that was sent before, with something else in it, a 409.
     """
-    if isinstance(refusal, NotHere):
+    if isinstance(refusal, NotHere | KeyReused):
         raise refusal
     if getattr(request, "htmx", False):
         return refusal_response(request, refusal)

@@ -2,6 +2,7 @@
 
 from datetime import date, datetime, timedelta
 from decimal import Decimal
+from zoneinfo import ZoneInfo
 
 from django.utils import timezone
 
@@ -40,6 +41,29 @@ def money(amount: Decimal, currency: str) -> str:
 def day(date_: date) -> str:
     """``1 Dec 2026``."""
     return f"{date_.day} {date_:%b %Y}"
+
+
+def last_day(end: datetime) -> str:
+    """``30 Nov``: the day before a midnight."""
+    day_ = (end - timedelta(seconds=1)).date()
+    return f"{day_.day} {day_:%b}"
+
+
+def dates(start: datetime, end: datetime, zone: ZoneInfo) -> str:
+    """``November 2026``, ``23 to 29 Nov 2026``, ``23 Nov 2026``, or with clocks where these are not midnights."""
+    here, there = start.astimezone(zone), end.astimezone(zone)
+    if (here.hour, here.minute, there.hour, there.minute) != (0, 0, 0, 0):
+        until = f"{there:%H:%M}" if here.date() == there.date() else f"{there.day} {there:%b %Y, %H:%M}"
+        return f"{here.day} {here:%b %Y, %H:%M} to {until}"
+    last = there - timedelta(days=1)
+    if here.day == 1 and there.day == 1:
+        months = (here.year, here.month) == (last.year, last.month)
+        return f"{here:%B %Y}" if months else f"{here:%b %Y} to {last:%b %Y}"
+    if here.date() == last.date():
+        return f"{here:%a} {here.day} {here:%b %Y}"
+    if (here.year, here.month) == (last.year, last.month):
+        return f"{here.day} to {last.day} {last:%b %Y}"
+    return f"{here.day} {here:%b %Y} to {last.day} {last:%b %Y}"
 
 
 def clock(moment: datetime, now: datetime | None = None) -> str:

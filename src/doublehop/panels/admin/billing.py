@@ -8,7 +8,7 @@ from django.views.decorators.http import require_POST
 
 from doublehop.organisations.refusals import BadInput, Refusal
 from doublehop.panels.admin.services import address_of
-from doublehop.panels.gates import actor_of
+from doublehop.panels.gates import actor_of, key_of
 from doublehop.panels.refusals import back_with
 from doublehop.services import queries
 from doublehop.services.actions import billing as actions
@@ -25,7 +25,7 @@ def record_payment(request: HttpRequest, service_id: int) -> HttpResponse:
             amount=request.POST.get("amount", ""),
             received_on=_date(request, "received_on"),
             note=request.POST.get("note", ""),
-            key=request.POST.get("key", "")[:64],
+            key=key_of(request),
         )
     except Refusal as refusal:
         return back_with(request, refusal, address_of(row))

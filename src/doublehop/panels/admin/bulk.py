@@ -7,17 +7,24 @@ from django.http import HttpRequest, HttpResponse, QueryDict
 from django.views.decorators.http import require_http_methods
 
 from doublehop.organisations.actor import Actor
-from doublehop.organisations.refusals import NotHere, Refusal
+from doublehop.organisations.refusals import KeyReused, NotHere, Refusal
 from doublehop.panels.admin.forms import Filled, typed
 from doublehop.panels.admin.frame import show
 from doublehop.panels.admin.orders import filtered
 from doublehop.panels.admin.presenting import states_of
-from doublehop.panels.gates import actor_of
+from doublehop.panels.gates import actor_of, key_of
 from doublehop.services import actions, queries
-from doublehop.services.lifecycle import OperationKind
+from doublehop.services.lifecycle import OperationKind, OperationState
 from doublehop.services.queries import Preview
 
-KINDS = (OperationKind.SUSPEND, OperationKind.UNSUSPEND, OperationKind.REBOOT)
+KINDS = (
+    OperationKind.SUSPEND,
+    OperationKind.UNSUSPEND,
+    OperationKind.REBOOT,
+    OperationKind.POWER_OFF,
+    OperationKind.TERMINATE,
+)
+NEED_REASON = (OperationKind.SUSPEND, OperationKind.TERMINATE)
 TYPED_FROM = 5
 """From this many services on their number has to be typed."""
 MOST_AT_ONCE = 200
@@ -29,6 +36,8 @@ _WORDS: dict[str, dict[str, str]] = {
     OperationKind.SUSPEND: {"verb": "Suspend", "passive": "suspended"},
     OperationKind.UNSUSPEND: {"verb": "Unsuspend", "passive": "unsuspended"},
     OperationKind.REBOOT: {"verb": "Reboot", "passive": "rebooted"},
+    OperationKind.POWER_OFF: {"verb": "Power off", "passive": "powered off"},
+    OperationKind.TERMINATE: {"verb": "Terminate", "passive": "terminated"},
 }
 
 
@@ -69,7 +78,7 @@ def _chosen(actor: Actor, data: QueryDict) -> list[int]:
 
 
 def _is_complete(form: Filled, kind: OperationKind, ids: list[int]) -> bool:
-    if kind is OperationKind.SUSPEND and not form.values["reason"].strip():
+    if kind in NEED_REASON and not form.values["reason"].strip():
         form.errors["reason"] = "A reason is needed: it stands in the journal with your name."
     if len(ids) >= TYPED_FROM and form.values["typed"].strip() != str(len(ids)):
         form.errors["typed"] = f"Type {len(ids)}, the number of services ticked."
@@ -91,6 +100,9 @@ def _preview(request: HttpRequest, shown: Preview, ids: list[int], form: Filled)
         "words": _WORDS[shown.kind],
         "chosen": count + len(shown.left_out),
         "is_cut": len(ids) == MOST_AT_ONCE,
+        "held": sum(line.held for line in shown.will),
+        "needs_reason": shown.kind in NEED_REASON,
+        "is_danger": shown.kind in (*NEED_REASON, OperationKind.POWER_OFF),
         "count": count,
         "must_type": count if count >= TYPED_FROM else 0,
         "form": form,
@@ -98,25 +110,33 @@ def _preview(request: HttpRequest, shown: Preview, ids: list[int], form: Filled)
     return show(request, "bulk.html", context, status=form.status)
 
 
+def _ask(actor: Actor, kind: OperationKind, service_id: int, key: str, form: Filled) -> Any:
+    reason = form.values["reason"]
+    if kind is OperationKind.TERMINATE:
+        return actions.terminate(actor, service_id, reason=reason, key=key)
+    return actions.request(
+        actor,
+        kind,
+        service_id,
+        idempotency_key=key,
+        reason=reason,
+        client_text=form.values["client_text"],
+    )
+
+
 def _run(
     request: HttpRequest, actor: Actor, kind: OperationKind, ids: list[int], form: Filled
 ) -> HttpResponse:
     """One by one, each with its own key: sent twice, the same operations answer."""
-    key = request.POST.get("key", "")
+    key = key_of(request)
     rows = {row.pk: row for row in queries.services_visible_to(actor).filter(pk__in=ids).order_by("number")}
-    outcomes = []
+    outcomes, status = [], 200
     for service_id, row in rows.items():
         try:
-            operation = actions.request(
-                actor,
-                kind,
-                service_id,
-                idempotency_key=f"{key[:80]}:{service_id}" if key else "",
-                reason=form.values["reason"],
-                client_text=form.values["client_text"],
-            )
+            operation = _ask(actor, kind, service_id, f"{key[:80]}:{service_id}" if key else "", form)
         except Refusal as refusal:
             outcomes.append(Outcome(row, refused=refusal.sentence))
+            status = refusal.http_status if isinstance(refusal, KeyReused) else status
         else:
             outcomes.append(Outcome(row, operation))
     asked = [one for one in outcomes if one.operation is not None]
@@ -124,6 +144,8 @@ def _run(
         "outcomes": outcomes,
         "asked": len(asked),
         "refused": len(outcomes) - len(asked),
+        "held": sum(one.operation.state == OperationState.HELD for one in asked),
+        "batch": next((one.operation.batch for one in asked if one.operation.batch), None),
         "words": _WORDS[kind],
     }
-    return show(request, "bulk_result.html", context)
+    return show(request, "bulk_result.html", context, status=status)

@@ -14,7 +14,7 @@ from doublehop.organisations.refusals import Refusal
 from doublehop.panels.admin.forms import Filled, typed
 from doublehop.panels.admin.frame import count_up_to, show
 from doublehop.panels.admin.journal import lines_page
-from doublehop.panels.gates import actor_of
+from doublehop.panels.gates import actor_of, key_of
 from doublehop.panels.keyset import page_of, sort_of
 from doublehop.services.lifecycle import ServiceStatus
 from doublehop.services.queries import operations_visible_to, services_visible_to
@@ -58,7 +58,7 @@ def new(request: HttpRequest) -> HttpResponse:
     if request.method == "POST":
         form = typed(request.POST, form.values)
         try:
-            client = actions.create_client(actor_of(request), **form.values)
+            client = actions.create_client(actor_of(request), **form.values, key=key_of(request))
         except Refusal as refusal:
             form.refuse(refusal)
         else:
@@ -114,6 +114,7 @@ def people(request: HttpRequest, client_id: int) -> HttpResponse:
                 name=form.values["name"],
                 email=form.values["email"],
                 password=request.POST.get("password", ""),
+                key=key_of(request),
             )
         except Refusal as refusal:
             form.refuse(refusal)

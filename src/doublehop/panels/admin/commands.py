@@ -9,12 +9,14 @@ from django.urls import reverse
 
 from doublehop.organisations.actor import Actor
 from doublehop.organisations.refusals import NotHere, Refusal
+from doublehop.panels.gates import key_of
 from doublehop.panels.looks import is_stale
 from doublehop.panels.refusals import back_with
 from doublehop.services import actions
 from doublehop.services.actions import AlreadyOpen
-from doublehop.services.actions.operations import suspend_ways
-from doublehop.services.lifecycle import OPEN_STATES, OperationKind, OperationState
+from doublehop.services.actions.planning import suspend_ways
+from doublehop.services.guards import ADDRESS_KINDS
+from doublehop.services.lifecycle import PRESSING_STATES, OperationKind, OperationState
 from doublehop.services.queries import Button
 from doublehop.services.queries.preview import EFFECT
 from doublehop.services.wording import NAME, name_of
@@ -181,7 +183,7 @@ def fitting(all_of_them: list[Command], server: Any) -> list[Command]:
 
 def pressing(operation: Any) -> dict[str, Any] | None:
     """The operation that is under way or undecided, for the notice of a page."""
-    if operation is None or operation.state not in (*OPEN_STATES, OperationState.UNKNOWN):
+    if operation is None or operation.state not in PRESSING_STATES:
         return None
     return {
         "operation": operation,
@@ -217,12 +219,12 @@ def press(
             OperationKind(kind),
             service_id,
             server_id=server_id,
-            idempotency_key=request.POST.get("key", ""),
+            idempotency_key=key_of(request),
             graceful=request.POST.get("graceful", "yes") == "yes",
             reason=request.POST.get("reason", ""),
             client_text=request.POST.get("client_text", ""),
             cause="abuse" if request.POST.get("cause") == "abuse" else "billing",
-            parameters=_parameters(request) if kind == OperationKind.SET_RDNS else None,
+            parameters=_parameters(request, kind) if kind in ADDRESS_KINDS else None,
         )
     except AlreadyOpen as refusal:
         messages.warning(request, refusal.sentence)
@@ -233,5 +235,6 @@ def press(
     return HttpResponseRedirect(address)
 
 
-def _parameters(request: HttpRequest) -> dict[str, str]:
-    return {name: request.POST.get(name, "") for name in ("address", "name")}
+def _parameters(request: HttpRequest, kind: str) -> dict[str, str]:
+    names = ("address", "name") if kind == OperationKind.SET_RDNS else ("address",)
+    return {name: request.POST.get(name, "") for name in names}

@@ -30,9 +30,15 @@ MOST_COUNTED = 1000
 MOST_OF_TODAY = 500
 _ROUTES = {"service": "admin-service", "server": "admin-server", "client": "admin-client"}
 _ROUTES |= {"upstream": "admin-upstream", "operation": "admin-operation"}
-_ROUTES |= {"supply": "admin-supply-order"}
+_ROUTES |= {"supply": "admin-supply-order", "batch": "admin-batch"}
+_ROUTES |= {"identity": "admin-server-identity", "token": "admin-token"}
+_LISTS = {"doubt": "admin-bandwidth-doubts"}
 _REMEDY = {
+    "doubt": "Decide",
     "supply": "Open the order",
+    "batch": "Decide",
+    "identity": "Compare",
+    "token": "Open the token",
     "service": "Attach a server",
     "server": "Open the server",
     "upstream": "Open upstream",
@@ -46,11 +52,15 @@ _HEADINGS = {
 _DOTS: dict[str, Look] = {
     "operation": Look("unknown", icon="question-mark", word="Unknown"),
     "failed": Look("failed", icon="x", word="Failed"),
+    "batch": Look("suspended", icon="hand-stop", word="Held"),
+    "token": Look("failed", icon="ban", word="Refused"),
+    "identity": Look("failed", icon="alert-triangle", word="Another machine"),
     "upstream": Look("failed", icon="plug-connected-x", word="Failing"),
     "observe": Look("off", icon="eye", word="Observes only"),
     "service": Look("working", icon="package", word="Waits"),
     "supply": Look("working", icon="shopping-cart", word="Waits"),
     "server": Look("suspended", icon="alert-triangle", word="Missing"),
+    "doubt": Look("suspended", icon="question-mark", word="In doubt"),
     "worker": Look("failed", icon="alert-triangle", word="Stopped"),
 }
 
@@ -73,8 +83,13 @@ def _line(need: Need) -> NeedLine:
         shown = shown if need.tone == "unknown" else _DOTS["failed"]
     elif need.kind == "upstream" and need.tone == "off":
         shown = _DOTS["observe"]
-    url = reverse(_ROUTES[need.kind], args=[need.target]) if need.kind in _ROUTES else ""
-    return NeedLine(need, shown, url, remedy)
+    return NeedLine(need, shown, _where(need), remedy)
+
+
+def _where(need: Need) -> str:
+    if need.kind in _LISTS:
+        return reverse(_LISTS[need.kind])
+    return reverse(_ROUTES[need.kind], args=[need.target]) if need.kind in _ROUTES else ""
 
 
 def _up_to(count: int) -> str:

@@ -9,12 +9,13 @@ from django.shortcuts import render
 
 from doublehop.fleet.queries import upstreams_visible_to
 from doublehop.organisations.actor import Actor, Duty
+from doublehop.organisations.installation import quarantine_for
 from doublehop.organisations.queries import provider_of
 from doublehop.organisations.refusals import NotHere
 from doublehop.panels.gates import actor_of
 from doublehop.panels.menu import MenuCount
 from doublehop.services.lifecycle import OperationState, ServiceStatus
-from doublehop.services.queries import operations_visible_to, services_visible_to
+from doublehop.services.queries import batches_visible_to, operations_visible_to, services_visible_to
 from doublehop.services.queries.supply import waiting_supply
 
 MOST_COUNTED = 99
@@ -33,10 +34,19 @@ def menu_counts(actor: Actor) -> dict[str, MenuCount]:
     pending = services_visible_to(actor).filter(status=ServiceStatus.PENDING)
     failing = upstreams_visible_to(actor).filter(failing_since__isnull=False)
     return {
-        "operations": MenuCount(count_up_to(unknown), "with an unknown outcome", "u"),
+        "operations": _pressing(
+            count_up_to(unknown), count_up_to(batches_visible_to(actor).filter(state="open"))
+        ),
         "orders": MenuCount(count_up_to(pending) + count_up_to(waiting_supply(actor)), "waiting", "w"),
         "upstreams": MenuCount(count_up_to(failing), "failing", "w"),
     }
+
+
+def _pressing(unknown: int, batches: int) -> MenuCount:
+    """Unknown outcomes outrank what waits for approval."""
+    if unknown:
+        return MenuCount(unknown, "with an unknown outcome", "u")
+    return MenuCount(batches, "batches waiting for approval", "w")
 
 
 def reach(actor: Actor) -> dict[str, bool]:
@@ -57,5 +67,11 @@ def show(
 ) -> HttpResponse:
     """A whole page of the admin panel."""
     actor = actor_of(request)
-    shared = {"menu_counts": menu_counts(actor), "may": reach(actor), "provider": provider_of(actor)}
+    provider = provider_of(actor)
+    shared = {
+        "menu_counts": menu_counts(actor),
+        "may": reach(actor),
+        "provider": provider,
+        "quarantine": quarantine_for(actor) if provider is None else None,
+    }
     return render(request, f"panels/admin/{template}", {**shared, **(context or {})}, status=status)

@@ -10,7 +10,7 @@ from doublehop.fleet import queries as fleet
 from doublehop.organisations.refusals import NotHere, Refusal
 from doublehop.panels.admin.forms import Filled, typed
 from doublehop.panels.admin.frame import show
-from doublehop.panels.gates import actor_of
+from doublehop.panels.gates import actor_of, key_of
 from doublehop.panels.refusals import back_with
 from doublehop.services import actions, queries
 from doublehop.services.actions.catalogue import WAYS
@@ -20,11 +20,12 @@ MOST_FOUND = 50
 WAY_WORDS: dict[str, str] = {
     "port": "Network port off: the network is gone, the machine stays on",
     "upstream": "The provider's own suspension",
+    "null_route": "Null route: traffic to the main address is dropped, the machine stays on",
     "power": "Power off, and power on is refused",
     "permission": "Our permission at the provider taken away: the machine stays online",
     "notify": "Only marked as suspended: the machine stays online",
 }
-_PLACES = ("first", "second", "third", "fourth", "fifth")
+_PLACES = ("first", "second", "third", "fourth", "fifth", "sixth")
 
 
 @require_http_methods(["GET", "POST"])
@@ -34,7 +35,7 @@ def server_groups(request: HttpRequest) -> HttpResponse:
     if request.method == "POST":
         form = typed(request.POST, form.values)
         try:
-            group = fleet_actions.create_server_group(actor, form.values["name"])
+            group = fleet_actions.create_server_group(actor, form.values["name"], key=key_of(request))
         except Refusal as refusal:
             form.refuse(refusal)
         else:
@@ -89,7 +90,7 @@ def policies(request: HttpRequest) -> HttpResponse:
         form = typed(request.POST, form.values)
         ways = [form.values[name] for name in names if form.values[name]]
         try:
-            actions.create_suspend_policy(actor, form.values["name"], ways)
+            actions.create_suspend_policy(actor, form.values["name"], ways, key=key_of(request))
         except Refusal as refusal:
             form.refuse(refusal)
         else:

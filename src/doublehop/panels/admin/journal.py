@@ -80,7 +80,7 @@ class House:
 
     def who(self, entry: Any) -> str:
         """Nobody learns who stands above the house."""
-        if self.is_own(entry) or entry.organisation_id is None:
+        if self.is_own(entry) or entry.organisation_id in (None, self.organisation_id):
             return str(entry.actor_label)
         return str(entry.organisation_label) if entry.organisation_id in self.below else "a level above"
 

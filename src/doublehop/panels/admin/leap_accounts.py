@@ -11,7 +11,7 @@ from doublehop.organisations import actions, queries
 from doublehop.organisations.refusals import Refusal
 from doublehop.panels.admin.forms import Filled
 from doublehop.panels.admin.frame import require_provider, show
-from doublehop.panels.gates import actor_of
+from doublehop.panels.gates import actor_of, key_of
 from doublehop.panels.refusals import back_with
 
 _SECRETS = (
@@ -90,7 +90,7 @@ def rotate(request: HttpRequest) -> HttpResponse:
     which = request.POST.get("which", "")
     address = reverse("admin-leap-accounts")
     try:
-        actions.rotate_leap_secret(actor, which)
+        actions.rotate_leap_secret(actor, which, key=key_of(request))
     except Refusal as refusal:
         return back_with(request, refusal, address)
     label = next(text for name, text, _, _ in _SECRETS if name == which)
@@ -104,7 +104,7 @@ def open_account(request: HttpRequest) -> HttpResponse:
     require_provider(actor)
     address = reverse("admin-leap-accounts")
     try:
-        actions.open_leap_account(actor, actor.organisation_id)
+        actions.open_leap_account(actor, actor.organisation_id, key=key_of(request))
     except Refusal as refusal:
         return back_with(request, refusal, address)
     messages.success(request, "The account is open")

@@ -11,7 +11,7 @@ from doublehop.organisations.actor import Actor
 from doublehop.organisations.refusals import NotHere, Refusal
 from doublehop.panels.admin.forms import Filled, typed
 from doublehop.panels.admin.frame import require_provider, show
-from doublehop.panels.gates import actor_of
+from doublehop.panels.gates import actor_of, key_of
 from doublehop.panels.keyset import page_of
 from doublehop.panels.refusals import back_with
 from doublehop.services.actions import supply as actions
@@ -75,7 +75,7 @@ def order(request: HttpRequest, offer_id: int) -> HttpResponse:
                     offer_id,
                     hostname=form.values["hostname"],
                     note=form.values["note"],
-                    key=request.POST.get("key", ""),
+                    key=key_of(request),
                 )
             except Refusal as refusal:
                 form.refuse(refusal)
@@ -105,7 +105,7 @@ def withdraw(request: HttpRequest, supply_order_id: int) -> HttpResponse:
     require_provider(actor)
     address = reverse("admin-leap-order")
     try:
-        row = actions.withdraw_supply(actor, supply_order_id)
+        row = actions.withdraw_supply(actor, supply_order_id, key=key_of(request))
     except Refusal as refusal:
         return back_with(request, refusal, address)
     messages.success(request, f"{row} is withdrawn")

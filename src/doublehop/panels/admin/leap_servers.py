@@ -15,7 +15,7 @@ from doublehop.panels.admin.finding import servers_matching, words_of
 from doublehop.panels.admin.forms import Filled, typed
 from doublehop.panels.admin.frame import require_provider, show
 from doublehop.panels.admin.presenting import state_now, states_of
-from doublehop.panels.gates import actor_of
+from doublehop.panels.gates import actor_of, key_of
 from doublehop.panels.keyset import page_of, sort_of
 from doublehop.services import queries
 from doublehop.services.actions import supply as actions
@@ -87,7 +87,11 @@ def end(request: HttpRequest, server_id: int) -> HttpResponse:
         form = typed(request.POST, form.values)
         try:
             order = actions.ask_cancellation(
-                actor, server_id, reason=form.values["reason"], note=form.values["note"]
+                actor,
+                server_id,
+                reason=form.values["reason"],
+                note=form.values["note"],
+                key=key_of(request),
             )
         except Refusal as refusal:
             form.refuse(refusal)

@@ -19,6 +19,7 @@ _ABOUT = {
     "welcome": "Welcome",
     "order_waits": "Order that waits",
     "supply_waits": "Order of a reseller",
+    "upstream_refused": "Upstream refuses our login",
     "supply_settled": "Answer to a reseller",
 }
 

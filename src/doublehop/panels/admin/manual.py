@@ -7,13 +7,16 @@ from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 from django.views.decorators.http import require_GET
 
-from doublehop.fleet.queries import drivers_offered, servers_of_tandem_users, upstreams_visible_to
+from doublehop.fleet.queries import driver_card, servers_of_tandem_users, upstreams_visible_to
 from doublehop.organisations.actor import Actor
 from doublehop.organisations.queries import leap_account_of, provider_of, tandem_users_visible_to
 from doublehop.panels.admin.frame import show
 from doublehop.panels.gates import actor_of
 from doublehop.services.lifecycle import ServiceStatus
 from doublehop.services.queries import products_visible_to, services_visible_to
+
+MODULE = "singlehop"
+"""The manual is this module's; other modules have settings of their own."""
 
 
 @dataclass(frozen=True)
@@ -76,7 +79,7 @@ def _at_the_provider(actor: Actor) -> Part:
 
 
 def _product(actor: Actor, module: str, menu: str) -> Part:
-    products = products_visible_to(actor).exclude(module="")
+    products = products_visible_to(actor).filter(module=MODULE)
     first = products.first()
     answers = upstreams_visible_to(actor).filter(
         products__isnull=False, synced_at__isnull=False, failing_since__isnull=True
@@ -106,7 +109,7 @@ def _product(actor: Actor, module: str, menu: str) -> Part:
 
 
 def _order(actor: Actor, menu: str) -> Part:
-    sold = services_visible_to(actor).exclude(product__module="")
+    sold = services_visible_to(actor).filter(product__module=MODULE)
     waiting = sold.filter(status=ServiceStatus.PENDING).order_by("number").first()
     attached = sold.filter(server__isnull=False).order_by("number").first()
     any_of_them = waiting or attached
@@ -167,9 +170,8 @@ def _troubles(menu: str) -> tuple[tuple[str, str], ...]:
 @require_GET
 def manual(request: HttpRequest) -> HttpResponse:
     actor = actor_of(request)
-    card = next((one for one in drivers_offered() if one.module_label), None)
-    module = card.module_label if card else ""
-    menu = card.servers_list_label if card else ""
+    card = driver_card(MODULE)
+    module, menu = card.module_label, card.servers_list_label
     parts = (_at_the_provider(actor), _product(actor, module, menu), _order(actor, menu))
     context: dict[str, Any] = {"parts": parts, "module": module, "troubles": _troubles(menu)}
     return show(request, "manual.html", context)

@@ -6,7 +6,7 @@ from typing import Any
 
 from doublehop.fleet import queries as fleet
 from doublehop.organisations.actor import Actor
-from doublehop.services.actions.operations import way_offered
+from doublehop.services.actions.planning import way_offered
 
 MOST_COMPARED = 50
 """Kinds of machines told apart by what they offer; an upstream has a handful."""

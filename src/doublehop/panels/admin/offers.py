@@ -13,7 +13,7 @@ from doublehop.organisations.refusals import NotHere, Refusal
 from doublehop.panels.admin.finding import ids_of
 from doublehop.panels.admin.forms import Filled, typed
 from doublehop.panels.admin.frame import show
-from doublehop.panels.gates import actor_of
+from doublehop.panels.gates import actor_of, key_of
 from doublehop.services.actions import supply as actions
 from doublehop.services.actions.catalogue import CURRENCIES
 from doublehop.services.queries.supply import offers_visible_to
@@ -71,7 +71,7 @@ def _page(request: HttpRequest, row: Any, form: Filled) -> HttpResponse:
         form = typed(request.POST, form.values)
         try:
             if row is None:
-                actions.create_offer(actor, _offer_form(form.values))
+                actions.create_offer(actor, _offer_form(form.values), key=key_of(request))
             else:
                 actions.update_offer(actor, row.pk, _offer_form(form.values))
         except Refusal as refusal:

@@ -21,11 +21,16 @@ from doublehop.panels.keyset import KeysetPage, page_of
 from doublehop.panels.looks import LOOKS
 from doublehop.panels.refusals import back_with
 from doublehop.services import actions, queries, wording
-from doublehop.services.lifecycle import OPEN_STATES, OperationKind, OperationState, StepState
+from doublehop.services.lifecycle import (
+    OPEN_STATES,
+    PRESSING_STATES,
+    OperationKind,
+    OperationState,
+    StepState,
+)
 
 STATES = [(state.value, LOOKS["operation"][state.value].word) for state in OperationState]
 KINDS = [(kind.value, wording.NAME[kind]) for kind in OperationKind]
-PRESSING = (OperationState.UNKNOWN, *OPEN_STATES)
 MOST_ON_TOP = 25
 _DID: dict[str, tuple[str, str]] = {
     OperationKind.REBOOT: ("It did restart", "It did not restart"),
@@ -34,6 +39,11 @@ _DID: dict[str, tuple[str, str]] = {
     OperationKind.SUSPEND: ("It is suspended", "It is not suspended"),
     OperationKind.UNSUSPEND: ("It is no longer suspended", "It is still suspended"),
     OperationKind.REFRESH_ADDRESSES: ("The addresses were read", "The addresses were not read"),
+    OperationKind.SET_RDNS: ("The name was set", "The name was not set"),
+    OperationKind.NULL_ROUTE: ("The traffic is dropped", "The traffic is not dropped"),
+    OperationKind.NULL_ROUTE_END: ("The traffic gets through", "The traffic is still dropped"),
+    OperationKind.RESCUE_START: ("It did start the rescue system", "It did not start the rescue system"),
+    OperationKind.RESCUE_STOP: ("It did leave the rescue system", "It did not leave the rescue system"),
 }
 
 
@@ -50,11 +60,12 @@ def operations(request: HttpRequest) -> HttpResponse:
     if not state:
         # What waits stands on top of the first page, and nowhere twice.
         if not request.GET.get("after") and not request.GET.get("before"):
-            top = list(rows.filter(state__in=PRESSING).order_by("id")[:MOST_ON_TOP])
+            top = list(rows.filter(state__in=PRESSING_STATES).order_by("id")[:MOST_ON_TOP])
             top.sort(key=lambda row: row.state != OperationState.UNKNOWN)
-        rows = rows.exclude(state__in=PRESSING)
+        rows = rows.exclude(state__in=PRESSING_STATES)
     page = page_of(rows, request.GET, by="-pk")
     context = {
+        "batches": [(row, queries.held_count(row)) for row in _open_batches(actor)] if not state else [],
         "page": page,
         "rows": [*top, *page.rows],
         "words": _words(page, top),
@@ -65,6 +76,10 @@ def operations(request: HttpRequest) -> HttpResponse:
         "is_filtered": bool(state or kind),
     }
     return show(request, "operations.html", context)
+
+
+def _open_batches(actor: Actor) -> list[Any]:
+    return list(queries.batches_visible_to(actor).filter(state="open").order_by("id")[:MOST_ON_TOP])
 
 
 def _words(page: KeysetPage[Any], top: list[Any]) -> str:
@@ -142,13 +157,14 @@ def _panel(actor: Actor, operation: Any) -> dict[str, Any]:
         "kind_name": wording.NAME[operation.kind],
         "state": state_now(actor, operation.server),
         "steps": _steps(actor, operation),
+        "can_be_read_back": queries.can_be_read_back(operation),
         "known": _known(actor, operation) if operation.state == OperationState.UNKNOWN else [],
         "client_reads": wording.client_sentence(operation),
         "is_own": is_own,
         "is_open": is_open,
         "is_mine_to_see": owns(actor, operation.server),
-        "may_cancel": is_own and operation.state == OperationState.QUEUED and operation.hold_id is None,
-        "did": _DID[operation.kind],
+        "may_cancel": is_own and queries.can_be_cancelled(operation),
+        "did": _DID.get(operation.kind, ("It happened", "It did not happen")),
         "live_url": reverse("admin-operation-live", args=[operation.reference]),
     }
 
@@ -195,6 +211,20 @@ def decide(request: HttpRequest, reference: str) -> HttpResponse:
         return _page(request, actor, queries.operation(actor, reference), form)
     messages.success(request, "Recorded. Nothing was sent.")
     return HttpResponseRedirect(reverse("admin-operation", args=[found.reference]))
+
+
+@require_POST
+def look_again(request: HttpRequest, reference: str) -> HttpResponse:
+    """*Read it back now*: what an unknown outcome of this kind can be settled by."""
+    actor = actor_of(request)
+    found = queries.operation(actor, reference)
+    address = reverse("admin-operation", args=[found.reference])
+    try:
+        actions.ask_look_again(actor, reference)
+    except Refusal as refusal:
+        return back_with(request, refusal, address)
+    messages.success(request, "The machine is read now. If it says how it is, this is settled by itself.")
+    return HttpResponseRedirect(address)
 
 
 @require_POST

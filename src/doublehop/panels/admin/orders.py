@@ -16,7 +16,7 @@ from doublehop.panels.admin.forms import Filled, typed
 from doublehop.panels.admin.frame import show
 from doublehop.panels.admin.presenting import states_of
 from doublehop.panels.admin.services import address_of
-from doublehop.panels.gates import actor_of
+from doublehop.panels.gates import actor_of, key_of
 from doublehop.panels.keyset import page_of, sort_of
 from doublehop.panels.looks import LOOKS
 from doublehop.services import actions, queries
@@ -24,7 +24,13 @@ from doublehop.services.lifecycle import ServiceStatus
 
 STATUSES = [(status.value, LOOKS["service"][status.value].word) for status in ServiceStatus]
 FILTERS = ("status", "product", "q")
-BULK_ACTIONS = (("suspend", "Suspend…"), ("unsuspend", "Unsuspend…"), ("reboot", "Reboot…"))
+BULK_ACTIONS = (
+    ("suspend", "Suspend…"),
+    ("unsuspend", "Unsuspend…"),
+    ("reboot", "Reboot…"),
+    ("power_off", "Power off…"),
+    ("terminate", "Terminate…"),
+)
 MOST_LISTED = 200
 
 
@@ -96,6 +102,7 @@ def new(request: HttpRequest) -> HttpResponse:
                 client_id=_number(form.values["client_id"]),
                 product_id=_number(form.values["product_id"]),
                 hostname=form.values["hostname"],
+                key=key_of(request),
             )
         except NotHere:
             form.general, form.status = "Choose a client and a product.", 422

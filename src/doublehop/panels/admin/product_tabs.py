@@ -18,7 +18,7 @@ from doublehop.services.actions.catalogue import CURRENCIES, MOST_CUSTOM_FIELDS,
 CYCLES = (("monthly", "Monthly"), ("quarterly", "Quarterly"), ("annually", "Annually"))
 ASKED = (("client", "The client, when ordering"), ("staff", "Staff, on the service"))
 _DETAILS = ("type", "group_id", "name", "description", "hidden", "welcome_subject", "welcome_body")
-_PRICING = ("price", "currency", "cycle", "allowance_gb", "overdue_grace_days")
+_PRICING = ("price", "currency", "cycle", "overdue_grace_days", "alert_percents", "alert_client")
 
 
 @require_http_methods(["GET", "POST"])
@@ -111,8 +111,9 @@ def _stored(product: Any) -> dict[str, Any]:
         "server_group_id": product.server_group_id,
         "suspend_policy_id": product.suspend_policy_id,
         "client_rights": list(product.client_rights),
-        "allowance_gb": _text(product.allowance_gb),
         "overdue_grace_days": _text(product.overdue_grace_days),
+        "alert_percents": ", ".join(str(one) for one in product.alert_percents),
+        "alert_client": "1" if product.alert_client else "",
         "welcome_subject": product.welcome_subject,
         "welcome_body": product.welcome_body,
         "custom_fields": list(product.custom_fields),
@@ -136,8 +137,9 @@ def _product_form(values: Mapping[str, Any]) -> ProductForm:
         suspend_policy_id=values["suspend_policy_id"],
         client_rights=tuple(values["client_rights"]),
         hidden=bool(values["hidden"]),
-        allowance_gb=values["allowance_gb"],
         overdue_grace_days=values["overdue_grace_days"],
+        alert_percents=values["alert_percents"],
+        alert_client=bool(values["alert_client"]),
         welcome_subject=values["welcome_subject"],
         welcome_body=values["welcome_body"],
         custom_fields=tuple(values["custom_fields"]),

@@ -12,7 +12,7 @@ from doublehop.organisations.actor import Actor
 from doublehop.organisations.refusals import Refusal
 from doublehop.panels.admin.forms import Filled, typed
 from doublehop.panels.admin.frame import count_up_to, show
-from doublehop.panels.gates import actor_of
+from doublehop.panels.gates import actor_of, key_of
 from doublehop.panels.refusals import back_with
 from doublehop.services import actions, queries
 from doublehop.services.actions.catalogue import ProductForm
@@ -25,6 +25,7 @@ TYPES = (
 _TABS = (
     ("details", "Details", "admin-product"),
     ("pricing", "Pricing", "admin-product-pricing"),
+    ("bandwidth", "Bandwidth", "admin-product-bandwidth"),
     ("module", "Module Settings", "admin-product-module"),
     ("custom", "Custom Fields", "admin-product-custom"),
 )
@@ -45,7 +46,7 @@ def products(request: HttpRequest) -> HttpResponse:
 def new_group(request: HttpRequest) -> HttpResponse:
     address = reverse("admin-products")
     try:
-        actions.create_product_group(actor_of(request), request.POST.get("name", ""))
+        actions.create_product_group(actor_of(request), request.POST.get("name", ""), key=key_of(request))
     except Refusal as refusal:
         return back_with(request, refusal, address)
     messages.success(request, "Saved")
@@ -67,7 +68,7 @@ def new(request: HttpRequest) -> HttpResponse:
                 group_id=number(form.values["group_id"]) or 0,
                 type=form.values["type"],
             )
-            product = actions.create_product(actor, chosen)
+            product = actions.create_product(actor, chosen, key=key_of(request))
         except Refusal as refusal:
             form.refuse(refusal)
         else:

@@ -16,7 +16,7 @@ from doublehop.organisations.actor import Actor
 from doublehop.organisations.refusals import BadInput, NotHere, Refusal
 from doublehop.panels.admin.forms import Filled, draw, typed_settings
 from doublehop.panels.admin.frame import show
-from doublehop.panels.gates import actor_of
+from doublehop.panels.gates import actor_of, key_of
 from doublehop.panels.refusals import back_with
 
 
@@ -60,7 +60,7 @@ def new(request: HttpRequest) -> HttpResponse:
         values = typed_settings(request.POST, fields)
         form.values = {f"setting-{name}": text for name, text in values.items()}
         try:
-            row = actions.add_server(actor, chosen.pk, values)
+            row = actions.add_server(actor, chosen.pk, values, key=key_of(request))
         except Refusal as refusal:
             form.refuse(refusal, prefix="setting-")
         else:
@@ -158,7 +158,9 @@ def allocate(request: HttpRequest, server_id: int) -> HttpResponse:
             raise BadInput("Choose an organisation.", field="receiver_id")
         price = _price(request.POST.get("price", ""))
         currency = request.POST.get("currency", "EUR")[:3] if price is not None else ""
-        actions.allocate(actor, server_id, int(receiver[:18]), price=price, currency=currency)
+        actions.allocate(
+            actor, server_id, int(receiver[:18]), price=price, currency=currency, key=key_of(request)
+        )
 
     address = reverse("admin-server-permissions", args=[server_id])
     return _do(request, server_id, give, "Allocated", address)
@@ -185,7 +187,7 @@ def end_allocation(request: HttpRequest, allocation_id: int) -> HttpResponse:
     return _do(
         request,
         allocation.server_id,
-        lambda one: actions.end_allocation(one, allocation_id),
+        lambda one: actions.end_allocation(one, allocation_id, key=key_of(request)),
         "The allocation has ended.",
         reverse("admin-server-permissions", args=[allocation.server_id]),
     )

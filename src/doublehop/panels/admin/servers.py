@@ -199,7 +199,13 @@ def addresses(request: HttpRequest, server_id: int) -> HttpResponse:
     server = fleet.server(actor, server_id)
     listed = list(fleet.addresses_of(actor, server_id)[:1000])
     return show(
-        request, "server_addresses.html", {**frame_of(actor, server, "addresses"), "addresses": listed}
+        request,
+        "server_addresses.html",
+        {
+            **frame_of(actor, server, "addresses"),
+            "addresses": listed,
+            "routing": queries.null_route_button(actor, server),
+        },
     )
 
 

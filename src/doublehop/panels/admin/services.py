@@ -14,6 +14,7 @@ from doublehop.organisations import queries as organisations
 from doublehop.organisations.actor import Actor, Duty
 from doublehop.organisations.refusals import NotHere, Refusal
 from doublehop.panels.admin import commands
+from doublehop.panels.admin.bought import service_card
 from doublehop.panels.admin.clients import frame_of
 from doublehop.panels.admin.forms import Filled, typed
 from doublehop.panels.admin.frame import show
@@ -21,9 +22,11 @@ from doublehop.panels.admin.live import fragments
 from doublehop.panels.admin.products import number
 from doublehop.panels.admin.servers_menu import menu_of
 from doublehop.panels.admin.service_panel import CUSTOM, LIVE, as_stored, panel_of
-from doublehop.panels.gates import actor_of
+from doublehop.panels.gates import actor_of, key_of
 from doublehop.panels.refusals import back_with
+from doublehop.panels.usage import usage_card
 from doublehop.services import actions, queries
+from doublehop.services.queries import contracts
 from doublehop.services.queries.billing import payments_of
 
 MOST_LISTED = 200
@@ -78,6 +81,9 @@ def _page(request: HttpRequest, actor: Actor, row: Any, form: Filled) -> HttpRes
         "custom_fields": _custom_fields(row, form),
         "payments": payments_of(actor, row.pk)[:MOST_PAYMENTS],
         "today": timezone.localdate().isoformat(),
+        "allowance": contracts.allowance(row.product_id),
+        "usage": usage_card(actor, row),
+        **service_card(actor, row),
     }
     return show(request, "service.html", context, status=form.status)
 
@@ -122,6 +128,7 @@ def save(request: HttpRequest, service_id: int) -> HttpResponse:
             hostname=form.values["hostname"],
             username=form.values["username"],
             custom_values={name.removeprefix(CUSTOM): form.values[name] for name in custom},
+            key=key_of(request),
         )
     except NotHere:
         form.errors["server_id"] = "This server cannot be chosen any more. Choose another one."

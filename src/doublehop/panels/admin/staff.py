@@ -11,7 +11,7 @@ from doublehop.organisations.actor import Role
 from doublehop.organisations.refusals import Refusal
 from doublehop.panels.admin.forms import Filled, typed
 from doublehop.panels.admin.frame import show
-from doublehop.panels.gates import actor_of
+from doublehop.panels.gates import actor_of, key_of
 
 MOST_LISTED = 500
 ROLES = (
@@ -47,6 +47,7 @@ def staff(request: HttpRequest) -> HttpResponse:
                 email=form.values["email"],
                 password=request.POST.get("password", ""),
                 role=form.values["role"],
+                key=key_of(request),
             )
         except Refusal as refusal:
             form.refuse(refusal)
@@ -109,9 +110,9 @@ def organisations(request: HttpRequest) -> HttpResponse:
 
 
 def _create(request: HttpRequest, form: Filled) -> None:
-    actor = actor_of(request)
+    actor, key = actor_of(request), key_of(request)
     try:
-        organisation = actions.create_organisation(actor, name=form.values["organisation"])
+        organisation = actions.create_organisation(actor, name=form.values["organisation"], key=key)
     except Refusal as refusal:
         if refusal.field == "name":
             refusal.field = "organisation"
@@ -123,4 +124,5 @@ def _create(request: HttpRequest, form: Filled) -> None:
         email=form.values["email"],
         password=request.POST.get("password", ""),
         role=Role.OWNER.value,
+        key=f"{key}:owner" if key else "",
     )

@@ -13,7 +13,7 @@ from doublehop.organisations.queries import organisations_visible_to
 from doublehop.organisations.refusals import NotHere, Refusal
 from doublehop.panels.admin.finding import ids_of, servers_matching, words_of
 from doublehop.panels.admin.frame import show
-from doublehop.panels.gates import actor_of
+from doublehop.panels.gates import actor_of, key_of
 from doublehop.panels.keyset import page_of
 from doublehop.panels.refusals import back_with
 from doublehop.services import queries
@@ -110,7 +110,7 @@ def fill(request: HttpRequest, supply_order_id: int) -> HttpResponse:
     return _answer(
         request,
         supply_order_id,
-        lambda actor: actions.fill_supply(actor, supply_order_id, chosen[0]),
+        lambda actor: actions.fill_supply(actor, supply_order_id, chosen[0], key=key_of(request)),
         "{order} of {asker} is filled",
     )
 
@@ -121,7 +121,7 @@ def refuse(request: HttpRequest, supply_order_id: int) -> HttpResponse:
     return _answer(
         request,
         supply_order_id,
-        lambda actor: actions.refuse_supply(actor, supply_order_id, why),
+        lambda actor: actions.refuse_supply(actor, supply_order_id, why, key=key_of(request)),
         "{order} of {asker} is refused",
     )
 
@@ -131,6 +131,6 @@ def accept(request: HttpRequest, supply_order_id: int) -> HttpResponse:
     return _answer(
         request,
         supply_order_id,
-        lambda actor: actions.accept_cancellation(actor, supply_order_id),
+        lambda actor: actions.accept_cancellation(actor, supply_order_id, key=key_of(request)),
         "{order} of {asker} is accepted: the server is back",
     )

@@ -19,7 +19,7 @@ from doublehop.panels.admin.finding import servers_matching, words_of
 from doublehop.panels.admin.forms import Filled, typed
 from doublehop.panels.admin.frame import require_provider, show
 from doublehop.panels.admin.presenting import states_of
-from doublehop.panels.gates import actor_of
+from doublehop.panels.gates import actor_of, key_of
 from doublehop.panels.keyset import page_of
 from doublehop.panels.refusals import back_with
 
@@ -92,6 +92,7 @@ def new(request: HttpRequest) -> HttpResponse:
                 name=form.values["name"],
                 email=form.values["email"],
                 password=request.POST.get("password", ""),
+                key=key_of(request),
             )
         except Refusal as refusal:
             form.refuse(refusal)

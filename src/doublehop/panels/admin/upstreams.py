@@ -11,14 +11,15 @@ from django.utils import timezone
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from doublehop.driver_kit.contract import FieldKind
-from doublehop.fleet import actions
+from doublehop.fleet import actions, rests
 from doublehop.fleet import queries as fleet
 from doublehop.organisations.actor import Actor
 from doublehop.organisations.refusals import NotHere, Refusal
+from doublehop.panels.admin.bought import orders_card
 from doublehop.panels.admin.forms import Filled, draw, typed_settings
 from doublehop.panels.admin.frame import reach, show
 from doublehop.panels.admin.live import fragments
-from doublehop.panels.gates import actor_of
+from doublehop.panels.gates import actor_of, key_of
 from doublehop.panels.refusals import back_with
 
 STILL_ASKING_AFTER = timedelta(seconds=10)
@@ -31,6 +32,8 @@ def _pending(asked: Any, answered: Any) -> bool:
 
 def source_of(row: Any) -> str:
     """The key of looks.LOOKS["source"]: how an upstream stands."""
+    if not rests.is_refused(row) and rests.next_try_at(row) is not None:
+        return "resting"
     if row.failing_since is not None:
         known = {"unreachable", "credentials_rejected"}
         return row.failure_code if row.failure_code in known else "failing"
@@ -45,7 +48,15 @@ def _label_of(row: Any) -> str:
 def upstreams(request: HttpRequest) -> HttpResponse:
     actor = actor_of(request)
     rows = list(fleet.upstreams_visible_to(actor).order_by("name", "pk")[:MOST_LISTED])
-    lines = [{"row": row, "kind": _label_of(row), "source": source_of(row)} for row in rows]
+    lines = [
+        {
+            "row": row,
+            "kind": _label_of(row),
+            "source": source_of(row),
+            "next_try_at": rests.next_try_at(row),
+        }
+        for row in rows
+    ]
     return show(request, "upstreams.html", {"lines": lines})
 
 
@@ -62,7 +73,9 @@ def new(request: HttpRequest) -> HttpResponse:
         values = typed_settings(request.POST, card.settings)
         form = _form_of(request, values)
         try:
-            row = actions.create_upstream(actor, driver=card.name, name=form.values["name"], values=values)
+            row = actions.create_upstream(
+                actor, driver=card.name, name=form.values["name"], values=values, key=key_of(request)
+            )
         except Refusal as refusal:
             _refuse(form, refusal)
         else:
@@ -130,6 +143,8 @@ def panel_of(actor: Actor, row: Any) -> dict[str, Any]:
         "upstream": row,
         "kind": card.label,
         "source": source_of(row),
+        "is_refused": rests.is_refused(row),
+        "next_try_at": rests.next_try_at(row),
         "is_testing": is_testing,
         "is_reading": is_reading,
         "is_late": bool(asked) and timezone.now() - min(asked) > STILL_ASKING_AFTER,
@@ -171,7 +186,12 @@ def upstream(request: HttpRequest, upstream_id: int) -> HttpResponse:
     actor = actor_of(request)
     row = fleet.upstream(actor, upstream_id)
     listed = fleet.servers_visible_to(actor).filter(upstream_id=row.pk).order_by("label", "pk")
-    context = {**panel_of(actor, row), "servers": listed[:10], "has_servers": listed.exists()}
+    context = {
+        **panel_of(actor, row),
+        "servers": listed[:10],
+        "has_servers": listed.exists(),
+        **orders_card(actor, row.pk),
+    }
     return show(request, "upstream.html", context)
 
 

@@ -14,12 +14,12 @@ from doublehop.organisations.actor import Actor
 from doublehop.organisations.refusals import BadInput, NotHere, Refusal
 from doublehop.panels.client import progress
 from doublehop.panels.client.pages import frame
-from doublehop.panels.gates import actor_of, client_only
+from doublehop.panels.gates import actor_of, client_only, key_of
 from doublehop.panels.looks import Look
 from doublehop.panels.refusals import back_with
 from doublehop.services import queries
 from doublehop.services.actions.orders import order
-from doublehop.services.queries import store
+from doublehop.services.queries import contracts, store
 
 PAGE = 25
 LONGEST_VALUE = 300
@@ -69,15 +69,17 @@ class Offered:
     allowance: str
 
 
-def _offered(product: Any) -> Offered:
-    return Offered(product, progress.CYCLE[product.cycle], progress.allowance_of(product))
+def _offered(product: Any, included: Mapping[int, str]) -> Offered:
+    return Offered(product, progress.CYCLE[product.cycle], included.get(product.pk, "not limited"))
 
 
 @require_GET
 @client_only
 def shop(request: HttpRequest) -> HttpResponse:
     actor = actor_of(request)
-    groups = [(group, [_offered(one) for one in products]) for group, products in store.store(actor)]
+    shelves = store.store(actor)
+    included = contracts.allowances(one.pk for _, products in shelves for one in products)
+    groups = [(group, [_offered(one, included) for one in products]) for group, products in shelves]
     return render(request, "panels/client/store.html", {**frame(actor, "orders"), "groups": groups})
 
 
@@ -108,7 +110,7 @@ def order_form(request: HttpRequest, product_id: int) -> HttpResponse:
             product.pk,
             hostname=request.POST.get("hostname", ""),
             custom_values={key: request.POST.get(_name(key), "") for key in asked},
-            key=request.POST.get("key", ""),
+            key=key_of(request),
         )
     except BadInput as refusal:
         return _form(request, actor, product, refusal)
@@ -143,7 +145,7 @@ def _form(request: HttpRequest, actor: Actor, product: Any, refusal: BadInput | 
         errors = [(known, refusal.sentence)]
     context = {
         **frame(actor, "orders"),
-        "offered": _offered(product),
+        "offered": _offered(product, contracts.allowances([product.pk])),
         "fields": fields,
         "errors": errors,
         "next_steps": progress.what_happens_next(product),

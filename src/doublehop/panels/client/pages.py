@@ -7,6 +7,7 @@ from typing import Any
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
+from django.urls import reverse
 from django.utils import timezone
 
 from doublehop.bandwidth.queries import has_bandwidth
@@ -17,13 +18,16 @@ from doublehop.organisations import queries as organisations
 from doublehop.organisations.actor import Actor
 from doublehop.organisations.refusals import BadInput, NotHere, Refusal
 from doublehop.panels.client.presenting import AddressLine, Glance
-from doublehop.panels.client.progress import allowance_of, cost_of
+from doublehop.panels.client.progress import cost_of
 from doublehop.panels.client.subjects import CLIENT_KINDS, address_lines, page_of
-from doublehop.panels.gates import actor_of
+from doublehop.panels.gates import actor_of, key_of
 from doublehop.panels.refusals import back_with
-from doublehop.panels.traffic import TrafficCard, traffic_card, traffic_csv, traffic_data
+from doublehop.panels.traffic import Terms, TrafficCard, traffic_card, traffic_csv, traffic_data
+from doublehop.panels.usage import UsageCard, terms_of, usage_card
 from doublehop.services import actions
+from doublehop.services.actions import counting
 from doublehop.services.lifecycle import OperationKind
+from doublehop.services.queries import contracts
 
 WATCH_AHEAD = timedelta(seconds=15)
 REREAD_SECONDS = 60
@@ -59,6 +63,7 @@ def show(request: HttpRequest, glance: Glance, mistyped: Mistyped | None = None)
             **frame(actor, "servers"),
             "page": page,
             "card": _traffic_card(actor, request, glance),
+            "usage": _usage_card(actor, glance),
             "undo": _undo(request, glance),
             **_plan(glance),
         },
@@ -73,7 +78,7 @@ def _plan(glance: Glance) -> dict[str, str]:
         return {}
     return {
         "cost": cost_of(service, service.product.cycle),
-        "allowance": allowance_of(service.product),
+        "allowance": contracts.allowance(service.product_id),
     }
 
 
@@ -158,7 +163,7 @@ def _ask(request: HttpRequest, glance: Glance, kind: OperationKind, **more: Any)
         target = {"service_id": glance.service.pk}
     else:
         target = {"server_id": glance.server.pk}
-    actions.request(actor_of(request), kind, **target, idempotency_key=request.POST.get("key", ""), **more)
+    actions.request(actor_of(request), kind, **target, idempotency_key=key_of(request), **more)
 
 
 def take_back(request: HttpRequest, glance: Glance) -> HttpResponse:
@@ -195,6 +200,18 @@ def set_name(request: HttpRequest, glance: Glance) -> HttpResponse:
 # ---------------------------------------------------------------- bandwidth
 
 
+def choose_alerts(request: HttpRequest, service_id: int) -> HttpResponse:
+    """At which shares of what is included the client wants a mail."""
+    actor = actor_of(request)
+    address = f"{reverse('client-server', args=[service_id])}#usage"
+    try:
+        counting.choose_alerts(actor, service_id, request.POST.get("percents", "")[:100])
+    except Refusal as refusal:
+        return back_with(request, refusal, address)
+    messages.success(request, "Saved")
+    return HttpResponseRedirect(address)
+
+
 def bandwidth(request: HttpRequest, glance: Glance) -> HttpResponse:
     """A page of its own, for the time in which the server is theirs."""
     actor = actor_of(request)
@@ -208,6 +225,7 @@ def bandwidth(request: HttpRequest, glance: Glance) -> HttpResponse:
             **frame(actor, "servers"),
             "page": glance,
             "card": card,
+            "usage": _usage_card(actor, glance),
             "since": _held_since(actor, glance),
             "whole_table": True,
             **_plan(glance),
@@ -220,11 +238,24 @@ def _held_since(actor: Actor, glance: Glance) -> datetime:
 
 
 def bandwidth_json(request: HttpRequest, glance: Glance) -> HttpResponse:
-    return traffic_data(actor_of(request), _measured(glance), request)
+    actor = actor_of(request)
+    return traffic_data(actor, _measured(glance), request, terms=_terms(actor, glance))
 
 
 def bandwidth_csv(request: HttpRequest, glance: Glance) -> HttpResponse:
-    return traffic_csv(actor_of(request), _measured(glance), request, name=glance.name)
+    actor = actor_of(request)
+    return traffic_csv(actor, _measured(glance), request, name=glance.name, terms=_terms(actor, glance))
+
+
+def _terms(actor: Actor, glance: Glance) -> Terms:
+    return terms_of(actor, glance.service.pk if glance.service is not None else None, timezone.now())
+
+
+def _usage_card(actor: Actor, glance: Glance) -> UsageCard | None:
+    """Only whoever holds the service reads what it costs, and only with the right to see its bandwidth."""
+    if glance.service is None or Right.BANDWIDTH not in glance.rights:
+        return None
+    return usage_card(actor, glance.service, alerts_url=reverse("client-alerts", args=[glance.service.pk]))
 
 
 def _measured(glance: Glance) -> int:
@@ -246,4 +277,5 @@ def _traffic_card(actor: Actor, request: HttpRequest, glance: Glance) -> Traffic
         name=glance.name,
         data_url=glance.at.bandwidth_json,
         csv_url=glance.at.bandwidth_csv,
+        terms=_terms(actor, glance),
     )

@@ -109,14 +109,6 @@ def cost_of(row: Any, cycle: str) -> str:
     return f"{words.money(row.price, row.currency)} {CYCLE[cycle]}"
 
 
-def allowance_of(product: Any) -> str:
-    if product.allowance_gb is None:
-        return "not limited"
-    gigabytes = product.allowance_gb
-    size = f"{gigabytes / 1000:g} TB" if gigabytes >= 1000 else f"{gigabytes} GB"
-    return f"{size} a month included"
-
-
 def order_look(service: Any) -> Look:
     return ORDER_LOOKS[ServiceStatus(service.status)]
 

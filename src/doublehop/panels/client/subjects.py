@@ -110,7 +110,7 @@ def page_of(actor: Actor, glance: Glance) -> ServerPage:
         just_ended=now if now is not None and glance.suspension is None and _ended_lately(now) else None,
         undecided=now if now is not None and now.state == OperationState.UNKNOWN else None,
         may_take_back=operation is not None
-        and operation.state == OperationState.QUEUED
+        and queries.can_be_cancelled(operation)
         and operation.actor_user_id == actor.user_id,
         progress=progress_of(actor, service) if service is not None else None,
         due=due_of(service) if service is not None else None,

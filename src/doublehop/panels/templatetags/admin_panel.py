@@ -32,5 +32,12 @@ def asked_by(operation: Any, actor: Actor) -> str:
 
 
 @register.filter
+def proven(server: Any) -> str:
+    """``serial SN-4711, mac 02:00:…``: what the machine was proven by at attach, else as it was last read."""
+    recorded = server.recorded_identity or {"identifiers": server.identifiers}
+    return ", ".join(f"{kind} {value}" for kind, value, proof in recorded["identifiers"] if proof == "strong")
+
+
+@register.filter
 def took(begin: datetime, end: datetime) -> str:
     return words.span(end - begin)

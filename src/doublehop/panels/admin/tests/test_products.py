@@ -57,19 +57,19 @@ def test_continue_leads_to_a_product_whose_tabs_are_one_click_away(house, rosa):
     assert "VPS/Dedicated Server" in text
 
 
-def test_pricing_takes_allowance_and_days_of_grace_and_loses_nothing_when_refused(house, rosa, page):
+def test_pricing_takes_days_of_grace_and_loses_nothing_when_refused(house, rosa, page):
     form = {"price": "149", "currency": "EUR", "cycle": "monthly"}
-    rosa.post(page + "pricing/", {**form, "allowance_gb": "10000", "overdue_grace_days": "7"})
+    rosa.post(page + "pricing/", {**form, "overdue_grace_days": "7"})
     product = Product.objects.get(pk=house.product.pk)
-    assert (str(product.price), product.allowance_gb, product.overdue_grace_days) == ("149.00", 10000, 7)
-    refused = rosa.post(page + "pricing/", {**form, "allowance_gb": "plenty", "overdue_grace_days": "7"})
+    assert (str(product.price), product.overdue_grace_days) == ("149.00", 7)
+    refused = rosa.post(page + "pricing/", {**form, "overdue_grace_days": "plenty"})
     text = refused.content.decode()
     assert refused.status_code == 422
     assert 'value="plenty"' in text
-    assert 'href="#f-allowance_gb"' in text
-    rosa.post(page + "pricing/", {**form, "allowance_gb": "", "overdue_grace_days": ""})
+    assert 'href="#f-overdue_grace_days"' in text
+    rosa.post(page + "pricing/", {**form, "overdue_grace_days": ""})
     product.refresh_from_db()
-    assert (product.allowance_gb, product.overdue_grace_days) == (None, None)
+    assert product.overdue_grace_days is None
 
 
 def test_the_usual_welcome_text_is_offered_and_kept_only_when_saved(house, rosa, page):

@@ -7,6 +7,8 @@ from tests.stage import run_all_jobs, run_jobs
 
 from doublehop.fleet.models import Server
 from doublehop.panels.admin.tests.conftest import browser
+from doublehop.services import actions
+from doublehop.services.actions.contracts import ContractForm
 from doublehop.services.models import Operation, Payment, Product, Service
 
 KEY = "k" * 32
@@ -158,5 +160,7 @@ def test_support_sees_payments_and_records_none(sold):
 
 def test_the_allowance_stands_on_the_page(sold, rosa):
     assert "not limited" in rosa.get(sold.page).content.decode()
-    Product.objects.filter(pk=sold.product.pk).update(allowance_gb=10000)
-    assert "10000 GB a month" in rosa.get(sold.page).content.decode()
+    actions.save_contract(
+        sold.cast.rosa, sold.product.pk, ContractForm(method="volume_sum", included="10000", price="0.002")
+    )
+    assert "10 TB a month included, 0.002 EUR for each GB above" in rosa.get(sold.page).content.decode()

@@ -1,7 +1,10 @@
 """Setup: forms drawn from what is declared, errors at their field, nothing typed lost, no secret given back."""
 
+from datetime import timedelta
+
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
+from django.utils import timezone
 from tests.stage import run_jobs
 
 from doublehop.driver_kit.conformance.world import PASSWORD
@@ -62,6 +65,30 @@ def test_an_empty_secret_is_kept_and_never_shown(house, rosa):
     house.stage.upstream.refresh_from_db()
     assert house.stage.upstream.name == "Renamed"
     assert all(line[1] for line in house.stage.upstream.test_report)
+
+
+def test_a_refused_login_says_when_it_is_tried_again_and_leads_to_the_settings(house, rosa):
+    now = timezone.now()
+    Upstream.objects.update(
+        failing_since=now, failed_at=now, failure_code="credentials_rejected", failure_text="no such user"
+    )
+    address = f"/admin/setup/upstreams/{house.stage.upstream.pk}/"
+    text = rosa.get(address).content.decode()
+    assert "nothing is asked of it or sent to it; the next try by itself is at" in text
+    assert f'href="{address}edit/">Correct the login</a>' in text
+    assert "next try" in rosa.get("/admin/setup/upstreams/").content.decode()
+    support = browser(house.cast.ivo).get(address).content.decode()
+    assert "An owner or admin corrects it under Edit." in support
+
+
+def test_a_rest_says_until_when(house, rosa):
+    fleet.note_rest(house.stage.upstream.pk, timezone.now() + timedelta(minutes=5))
+    text = rosa.get(f"/admin/setup/upstreams/{house.stage.upstream.pk}/").content.decode()
+    assert "<h2>Rests until " in text
+    assert "It asked us to slow down." in text
+    assert "Resting" in rosa.get("/admin/setup/upstreams/").content.decode()
+    Upstream.objects.update(rests_until=timezone.now())
+    assert "Resting" not in rosa.get("/admin/setup/upstreams/").content.decode()
 
 
 def test_an_upstream_with_servers_is_not_deleted(house, rosa):

@@ -11,6 +11,7 @@ from doublehop.fleet import actions as fleet
 from doublehop.panels.client.tests.pages import text_of
 from doublehop.services import actions
 from doublehop.services.actions.catalogue import ProductForm
+from doublehop.services.actions.contracts import ContractForm
 from doublehop.services.lifecycle import OperationKind
 from doublehop.services.models import Product, Service
 
@@ -23,13 +24,16 @@ def a_ware(staff, name="Storage L", **values):
         "price": "1290.00",
         "cycle": "quarterly",
         "description": "4 cores, 4 × 8 TB",
-        "allowance_gb": "20000",
         "custom_fields": [
             {"key": "", "label": "SSH key", "required": True, "asked": "client"},
             {"key": "", "label": "Rack", "required": False, "asked": "staff"},
         ],
     }
-    return actions.create_product(staff, ProductForm(name=name, group_id=group.pk, **{**defaults, **values}))
+    product = actions.create_product(
+        staff, ProductForm(name=name, group_id=group.pk, **{**defaults, **values})
+    )
+    actions.save_contract(staff, product.pk, ContractForm(method="volume_sum", included="20000"))
+    return product
 
 
 @pytest.fixture
@@ -57,7 +61,7 @@ def newest():
 def test_the_store_shows_what_is_offered_under_this_brand(house, ware, mara):
     a_ware(house.cast.tam, "Birch Special")
     a_ware(house.cast.rosa, "Secret Offer", hidden=True)
-    a_ware(house.cast.rosa, "Free Trial", price="0", allowance_gb="", custom_fields=[])
+    a_ware(house.cast.rosa, "Free Trial", price="0", custom_fields=[])
     html = text_of(mara, "/orders/new/")
     for text in (
         "Group of Storage L",
@@ -143,7 +147,7 @@ def test_bad_forms_order_nothing(house, ware, mara):
     other = a_ware(house.cast.rosa, "Other", custom_fields=[])
     same = uuid4().hex
     mara.post(address, values_for(ware, key=same))
-    assert mara.post(f"/orders/new/{other.pk}/", {"hostname": "", "key": same}).status_code == 302
+    assert mara.post(f"/orders/new/{other.pk}/", {"hostname": "", "key": same}).status_code == 409
     assert Service.objects.count() == before + 1, "a key that was used for another order orders nothing"
 
 

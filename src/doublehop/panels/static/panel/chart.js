@@ -1,7 +1,7 @@
 /* Bandwidth: points made by the server, drawn by uPlot, colours from the tokens. The table below holds the same facts.
    A frame is <div class="dh-chart" data-chart data-url="address">; the answer is {unit: "Mbit/s", start, end, step (s),
-   out: [number or null], in, p95, gaps: [[from, until]], sample}, with times in seconds since 1970. Figures that were
-   provided come as volumes, in "GB" for each hour or day. */
+   out: [number or null], in, top, p95, gaps: [[from, until]], marks, zone, sample}, with times in seconds since 1970. Figures
+   that were provided come as volumes, in "GB" for each hour or day. Drawing a box over a part sends the form for any span. */
 (() => {
   "use strict";
   const ink = (box, name) => {
@@ -41,13 +41,23 @@
       line: ink(box, "--dh-line"), card: ink(box, "--dh-card") };
     const r = devicePixelRatio, narrow = box.clientWidth < 500;
     const x = data.out.map((_, i) => data.start + i * data.step);
+    const so = data.over ? "" : " so far";
     const lines = data.p95 === null || data.p95 === undefined ? []
-      : [{ value: data.p95, kind: "p95", label: `95th percentile so far: ${data.p95.toFixed(1)} ${data.unit}`, short: `95th ${data.p95.toFixed(1)}` }];
-    const top = Math.max(0.001, ...data.out.concat(data.in).filter((v) => v !== null), ...lines.map((line) => line.value));
+      : [{ value: data.p95, kind: "p95", label: `95th percentile${so}: ${data.p95.toFixed(1)} ${data.unit}`, short: `95th ${data.p95.toFixed(1)}` }];
+    const high = Math.max(0.001, ...data.out.concat(data.in, data.top).filter((v) => v !== null), ...lines.map((line) => line.value));
+    /* what is included far above all that flowed would press the lines to the ground: then its words stand at the top */
+    for (const mark of data.marks || []) lines.push({ ...mark, kind: "allowance", above: mark.value > high * 4 });
+    const top = Math.max(high, ...lines.filter((line) => !line.above).map((line) => line.value));
     const [size, unit] = unitFor(data.unit, top);
-    const part = (options) => new Intl.DateTimeFormat("en-GB", { timeZone: "UTC", ...options });
+    const part = (options) => new Intl.DateTimeFormat("en-GB", { timeZone: data.zone, ...options });
     const long = data.end - data.start > 100 * 86400, day = data.end - data.start < 3 * 86400;
-    const shape = part(day ? { hour: "2-digit", minute: "2-digit", hourCycle: "h23" } : long ? { month: "short" } : { day: "numeric", month: "short" });
+    const clock = part({ hour: "2-digit", minute: "2-digit", hourCycle: "h23" }), date = part({ day: "numeric", month: "short" });
+    const few = data.end - data.start < 15 * 86400;
+    /* a day that is told once needs no second time: between two days stand clocks */
+    const shape = (moment) => {
+      if (long) return part({ month: "short" }).format(moment);
+      return day || (few && clock.format(moment) !== "00:00") ? clock.format(moment) : date.format(moment);
+    };
 
     const gaps = (u) => {
       const { ctx, bbox } = u;
@@ -67,6 +77,7 @@
     const rules = (u) => {
       const { ctx, bbox } = u;
       for (const line of lines) {
+        if (line.above) { label(u, `${narrow ? line.short : line.label}, far above`, bbox.left + bbox.width - 6 * r, bbox.top + 12 * r, C[line.kind], C.card, true, "right"); continue; }
         const y = u.valToPos(line.value / size, "y", true);
         ctx.save(); ctx.strokeStyle = C[line.kind]; ctx.lineWidth = 1.5 * r; ctx.setLineDash(DASH[line.kind].map((n) => n * r));
         ctx.beginPath(); ctx.moveTo(bbox.left, y); ctx.lineTo(bbox.left + bbox.width, y); ctx.stroke(); ctx.restore();
@@ -82,23 +93,39 @@
     const scaled = (values) => values.map((value) => (value === null ? null : value / size));
     const chart = new uPlot({
       width: box.clientWidth, height: box.clientHeight, padding: [16, 8, 0, 0], legend: { show: false },
-      cursor: { y: false, points: { size: 6 }, drag: { setScale: false } },
-      tzDate: (ts) => uPlot.tzDate(new Date(ts * 1e3), "UTC"),
+      cursor: { y: false, points: { size: 6 }, drag: { x: true, y: false, setScale: false, dist: 8 } },
+      tzDate: (ts) => uPlot.tzDate(new Date(ts * 1e3), data.zone),
       scales: { x: { time: true, range: [data.start, data.end] }, y: { range: (u, low, high) => [0, Math.max(high || 0, top / size) * 1.12] } },
       axes: [
         { stroke: C.ink, font: `12px ${FONT}`, size: 30, space: narrow ? 62 : 74, grid: { show: false }, ticks: { stroke: C.line },
-          values: (u, splits) => splits.map((s) => (s < data.end ? shape.format(new Date(s * 1e3)).replace("Sept", "Sep") : "")) },
+          values: (u, splits) => splits.map((s) => (s < data.end ? shape(new Date(s * 1e3)).replace("Sept", "Sep") : "")) },
         { stroke: C.ink, font: `12px ${FONT}`, size: 52, space: 34, grid: { stroke: C.line, width: 1 }, ticks: { show: false },
           values: (u, splits) => splits.map((s) => (s >= 10 || s === 0 ? s.toFixed(0) : s.toFixed(1))) },
       ],
       series: [{},
         { stroke: C.out, width: 1.25, fill: wash(C.out, 0.14), points: dots(data, C.out) },
-        { stroke: C.in, width: 1.25, dash: [4, 2], points: dots(data, C.in) }],
-      hooks: { drawClear: [gaps], draw: [rules], setCursor: [(u) => follow(box, u, x, data, size, unit, part)] },
-    }, [x, scaled(data.out), scaled(data.in)], box);
+        { stroke: C.in, width: 1.25, dash: [4, 2], points: dots(data, C.in) },
+        { stroke: wash(C.allowance, 0.7), width: 0.75, points: { show: false } }],
+      hooks: { drawClear: [gaps], draw: [rules], setSelect: [(u) => zoom(box, u, data)], setCursor: [(u) => follow(box, u, x, data, size, unit, part)] },
+    }, [x, scaled(data.out), scaled(data.in), data.top.length ? scaled(data.top) : x.map(() => null)], box);
+    const peaks = box.parentElement.querySelector("[data-chart-top]");
+    if (peaks) peaks.hidden = data.top.length === 0;
     const words = box.parentElement.querySelector("[data-chart-grain]");
     if (words) words.textContent = told(data, unit);
     return chart;
+  };
+
+  /* the part that was drawn over, on full five minutes, as the form for any span */
+  const zoom = (box, u, data) => {
+    const form = box.closest(".card")?.querySelector("[data-chart-zoom]");
+    if (!form || u.select.width < 8) return;
+    const grain = data.days || data.provided ? 86400 : 300;
+    const since = Math.max(data.start, Math.floor(u.posToVal(u.select.left, "x") / grain) * grain);
+    const until = Math.max(since + Math.max(grain, 1800), Math.ceil(u.posToVal(u.select.left + u.select.width, "x") / grain) * grain);
+    const clock = new Intl.DateTimeFormat("sv-SE", { timeZone: data.zone, dateStyle: "short", timeStyle: "short" });
+    const local = (seconds) => clock.format(new Date(seconds * 1e3)).replace(" ", "T");
+    form.elements.from.value = local(since); form.elements.to.value = local(until); form.elements.zone.value = data.zone;
+    form.requestSubmit();
   };
 
   /* a single day between two gaps has no line; of many days only such ones have dots */
@@ -119,10 +146,11 @@
     if (!words) return;
     const i = u.cursor.idx;
     if (i === null || i === undefined) { words.textContent = ""; return; }
-    const clock = data.provided && data.step >= DAY ? {} : { hour: "2-digit", minute: "2-digit", hourCycle: "h23" };
+    const clock = (data.provided || data.days) && data.step >= DAY ? {} : { hour: "2-digit", minute: "2-digit", hourCycle: "h23" };
     const time = part({ day: "numeric", month: "short", ...clock }).format(new Date(x[i] * 1e3));
     const value = (v) => (v === null ? nothing(data) : `${(v / size).toFixed(1)} ${unit}`);
-    words.textContent = data.out[i] === null ? `${time}: ${nothing(data)}` : `${time}: out ${value(data.out[i])}, in ${value(data.in[i])}`;
+    const most = data.top[i] === undefined || data.top[i] === null ? "" : `, highest ${value(data.top[i])}`;
+    words.textContent = data.out[i] === null ? `${time}: ${nothing(data)}` : `${time}: out ${value(data.out[i])}, in ${value(data.in[i])}${most}`;
   };
 
   const load = async (box) => {

@@ -279,6 +279,8 @@
     if (keys) keys.checked = singleKeys();
     all("form:has([data-when])").forEach(followChoices);
     for (const opener of all("[data-drawer]")) opener.setAttribute("aria-expanded", "false");
+    const willing = document.querySelector("form[data-posts-itself]");
+    if (willing && !document.prerendering) willing.requestSubmit(willing.querySelector("button"));
   };
   if (document.readyState === "loading") document.addEventListener("DOMContentLoaded", begin); else begin();
 })();
