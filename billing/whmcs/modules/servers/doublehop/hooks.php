@@ -1,0 +1,37 @@
+<?php
+
+/** Read on every page of WHMCS: nothing is loaded and nothing is asked before one of these happens. */
+
+if (!defined('WHMCS')) {
+    die('This file cannot be accessed directly');
+}
+
+// A copy of an installation, refused once, sends nothing more until it is accepted.
+foreach (['PreModuleCreate', 'PreModuleSuspend', 'PreModuleUnsuspend', 'PreModuleTerminate'] as $doublehopPoint) {
+    add_hook($doublehopPoint, 1, static function (array $vars) {
+        $params = $vars['params'] ?? [];
+        if (($params['moduletype'] ?? '') !== 'doublehop') {
+            return [];
+        }
+        require_once __DIR__ . '/lib/load.php';
+        return \WHMCS\Module\Server\Doublehop\Installation::stops($params) ? ['abortcmd' => true] : [];
+    });
+}
+unset($doublehopPoint);
+
+// After Save Changes, and after WHMCS stored what stood in its own fields: hostname and username are filled in once more.
+add_hook('ServiceEdit', 1, static function (array $vars) {
+    require_once __DIR__ . '/lib/load.php';
+    \WHMCS\Module\Server\Doublehop\Attaching::refill((int) ($vars['serviceid'] ?? 0));
+});
+
+// A service that is deleted holds no server any more; what the panel did not take at that moment is asked again at the cron.
+add_hook('ServiceDelete', 1, static function (array $vars) {
+    require_once __DIR__ . '/lib/load.php';
+    $store = new \WHMCS\Module\Server\Doublehop\Store();
+    (new \WHMCS\Module\Server\Doublehop\Leaving($store))->deleted((int) ($vars['serviceid'] ?? 0));
+});
+add_hook('AfterCronJob', 1, static function () {
+    require_once __DIR__ . '/lib/load.php';
+    (new \WHMCS\Module\Server\Doublehop\Leaving(new \WHMCS\Module\Server\Doublehop\Store()))->again();
+});

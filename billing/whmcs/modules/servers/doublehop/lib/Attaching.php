@@ -1,0 +1,111 @@
+<?php
+
+namespace WHMCS\Module\Server\Doublehop;
+
+use Doublehop\Billing\Problem;
+
+/** Choosing a server in the list and saving. The panel decides whether it may be; this only asks, and tells the outcome. */
+class Attaching
+{
+    public const FIELD = 'doublehop_server';
+    public const FIELD_WAS = 'doublehop_server_was';
+
+    /** @var array<string, mixed> */
+    private $params;
+    /** @var int */
+    private $serviceId;
+    /** @var Store */
+    private $store;
+
+    /** @param array<string, mixed> $params */
+    public function __construct(array $params)
+    {
+        $this->params = $params;
+        $this->serviceId = (int) ($params['serviceid'] ?? 0);
+        $this->store = new Store();
+    }
+
+    /**
+     * WHMCS shows nothing of what goes wrong here: it stands beside the list at the next look, and in the activity log.
+     *
+     * @param array<string, mixed> $request
+     */
+    public function saved(array $request): void
+    {
+        $chosen = $request[self::FIELD] ?? null;
+        $was = $request[self::FIELD_WAS] ?? null;
+        if ($this->serviceId <= 0 || !is_string($chosen) || !is_string($was) || $chosen === $was) {
+            return; // nothing was chosen, or the list was not shown
+        }
+        if (preg_match('/^([1-9][0-9]{0,17})?$/', $chosen) !== 1) {
+            return;
+        }
+        try {
+            $panel = new Panel($this->params, Settings::COMMAND_SECONDS);
+            $chosen === '' ? $this->detach($panel) : $this->attach($panel, (int) $chosen, $was);
+        } catch (Problem $problem) {
+            $unknown = $problem->kind === Problem::UNKNOWN;
+            $outcome = $unknown ? ' The list shows which server it is now.' : ' The server was not changed.';
+            $this->note(Guarded::told($problem, $this->params) . $outcome);
+        }
+    }
+
+    private function attach(Panel $panel, int $server, string $was): void
+    {
+        $asking = new Asking($panel);
+        $service = $panel->service();
+        if ($service === null || in_array($service['status'], ['terminated'], true)) {
+            $service = (new Ordering($this->params, $panel, $asking))->ordered($service === null ? $server : null);
+        } elseif (!$panel->isOfTheClient($service)) {
+            $this->note("Service {$service['number']} is of another client in the panel. The server was not changed.");
+            return;
+        }
+        $now = (string) ($service['server_id'] ?? '');
+        if ($now !== (string) $server) {
+            if ($now !== $was) {
+                $this->note('The service has got another server since the page was opened. Nothing was changed: look at the list.');
+                return;
+            }
+            $path = '/services/' . (int) $service['id'] . ($now === '' ? '/attach' : '/swap');
+            $service = $panel->known($asking->once('POST', $path, 'attach', ['server_id' => $server]));
+        }
+        $panel->fillFields($service);
+        $this->store->write($this->serviceId, ['fill' => Panel::fieldsOf($service)]);
+        $create = $this->isActiveHere() ? '' : ' Create sets it active here, and sends the welcome mail.';
+        $this->note(Panel::label($service) . " is the server of this service now (number {$service['number']}).$create");
+    }
+
+    private function detach(Panel $panel): void
+    {
+        $service = $panel->bound();
+        if (($service['server_id'] ?? null) === null) {
+            return;
+        }
+        $path = '/services/' . (int) $service['id'] . '/detach';
+        (new Asking($panel))->once('POST', $path, 'attach', []);
+        $this->note(Panel::label($service) . ' was taken out of this service. The machine was not touched.');
+    }
+
+    private function isActiveHere(): bool
+    {
+        $row = $this->store->row('SELECT domainstatus FROM tblhosting WHERE id = ?', [$this->serviceId]);
+        return ($row['domainstatus'] ?? '') === 'Active';
+    }
+
+    private function note(string $text): void
+    {
+        $this->store->write($this->serviceId, ['note' => $text, 'note_at' => time()]);
+        Guarded::log($text, $this->params);
+    }
+
+    /** After WHMCS stored the form, whichever came first. */
+    public static function refill(int $serviceId): void
+    {
+        $store = new Store();
+        $fill = $store->of($serviceId)['data']['fill'] ?? null;
+        if (is_array($fill)) {
+            Fields::fill($serviceId, $fill);
+            $store->write($serviceId, ['fill' => null]);
+        }
+    }
+}

@@ -1,0 +1,99 @@
+<?php
+
+namespace WHMCS\Module\Server\Doublehop;
+
+use Doublehop\Billing\Problem;
+use WHMCS\UsageBilling\Contracts\Metrics\MetricInterface;
+use WHMCS\UsageBilling\Contracts\Metrics\ProviderInterface;
+use WHMCS\UsageBilling\Metrics\Metric;
+use WHMCS\UsageBilling\Metrics\Units\FloatingPoint;
+use WHMCS\UsageBilling\Metrics\Units\GigaBytes;
+use WHMCS\UsageBilling\Metrics\Usage as Used;
+
+/** Traffic as metrics of WHMCS's usage billing: only for products whose settings say so. Each poll replaces the month's figure. */
+class Metrics implements ProviderInterface
+{
+    /** @var array<string, mixed> */
+    private $params;
+
+    /** @param array<string, mixed> $params */
+    public function __construct($params)
+    {
+        $this->params = (array) $params;
+    }
+
+    /** @return array<int, MetricInterface> the same for every product, and without asking anybody */
+    public function metrics()
+    {
+        $month = MetricInterface::TYPE_PERIOD_MONTH;
+        return [
+            new Metric('traffic_in', 'Traffic in', $month, new GigaBytes()),
+            new Metric('traffic_out', 'Traffic out', $month, new GigaBytes()),
+            new Metric('traffic_total', 'Traffic in and out', $month, new GigaBytes()),
+            new Metric('percentile_95', '95th percentile (Mbit/s)', $month, new FloatingPoint('Mbit/s')),
+        ];
+    }
+
+    /** @return array<string, array<int, MetricInterface>> by the number in the service's field */
+    public function usage()
+    {
+        $numbers = Usage::services(new Store(), (int) ($this->params['serverid'] ?? 0), Settings::USAGE_METRICS);
+        $found = [];
+        if ($numbers) {
+            foreach ($this->figures() as $service => $usage) {
+                if (isset($numbers[$service]) && $numbers[$service] !== '') {
+                    $found[$numbers[$service]] = $this->used($usage);
+                }
+            }
+        }
+        return $found;
+    }
+
+    /**
+     * @param mixed $tenant
+     * @return array<int, MetricInterface>
+     */
+    public function tenantUsage($tenant)
+    {
+        $sql = 'SELECT v.relid FROM tblcustomfieldsvalues v JOIN tblcustomfields f ON f.id = v.fieldid '
+            . "JOIN tblhosting h ON h.id = v.relid WHERE f.type = 'product' AND f.fieldname = ? AND v.value = ? AND h.server = ?";
+        $server = (int) ($this->params['serverid'] ?? 0);
+        $row = (new Store())->row($sql, [Settings::NUMBER_FIELD, (string) $tenant, $server]);
+        $usage = $row === null ? null : $this->figures()[(int) $row['relid']] ?? null;
+        return $usage === null ? $this->metrics() : $this->used($usage);
+    }
+
+    /** @return array<int, array<string, mixed>> */
+    private function figures(): array
+    {
+        try {
+            return Usage::figures($this->params);
+        } catch (Problem $problem) {
+            Fields::note('Doublehop: metrics were not read. ' . Guarded::told($problem, $this->params));
+            return [];
+        }
+    }
+
+    /**
+     * @param array<string, mixed> $usage
+     * @return array<int, MetricInterface>
+     */
+    private function used(array $usage): array
+    {
+        $values = [
+            'traffic_in' => Figures::gigabytes($usage['octets_in'] ?? 0),
+            'traffic_out' => Figures::gigabytes($usage['octets_out'] ?? 0),
+            'traffic_total' => Figures::gigabytes($usage['octets_total'] ?? 0),
+            // Of totals by the day there is none, which is not zero.
+            'percentile_95' => isset($usage['percentile_95_bps']) ? Figures::megabits($usage['percentile_95_bps']) : null,
+        ];
+        $found = [];
+        foreach ($this->metrics() as $metric) {
+            $value = $values[$metric->systemName()];
+            if ($value !== null) {
+                $found[] = $metric->withUsage(new Used($value));
+            }
+        }
+        return $found;
+    }
+}

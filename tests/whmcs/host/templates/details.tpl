@@ -1,0 +1,9 @@
+<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><title>Product details</title>{include file='./look.tpl'}</head><body>
+<p class="simulator">Stand-in host: a simulator made from public documentation, not WHMCS</p>
+<h1>{$product|escape}</h1>
+{if $message}<div class="infobox">{$message|escape}</div>{/if}
+<p>{$domain|escape} · {$dedicatedip|escape} · {$status|escape}</p>
+{if $signon}<p><a href="/clientarea.php?action=productdetails&amp;id={$serviceid}&amp;dosinglesignon=1">{$signon|escape}</a></p>{/if}
+<div id="module">{$moduleoutput}</div>
+</body></html>

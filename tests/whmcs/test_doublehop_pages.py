@@ -1,0 +1,168 @@
+"""What stands between the module ``doublehop`` and its panel, and between a browser and the module."""
+
+import json
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from types import SimpleNamespace
+
+import httpx
+import pytest
+
+pytestmark = [pytest.mark.long, pytest.mark.timeout(180)]
+SUCCESS = "Service command successful"
+MARA = 1
+
+
+@pytest.fixture(scope="module")
+def between(provider):
+    """Hands everything on to the panel, and answers ``between.instead`` in its place where something is asked to be done.
+    ``between.change(path, body)`` is what becomes of what is read."""
+    there = SimpleNamespace(instead=None, change=None, url="")
+
+    class Hop(BaseHTTPRequestHandler):
+        def answer(self):
+            body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            url = f"http://127.0.0.1:{provider.port}{self.path}"
+            came = httpx.request(
+                self.command, url, headers=dict(self.headers.items()), content=body, timeout=20
+            )
+            status, said, kind = came.status_code, came.content, came.headers.get("Content-Type", "")
+            if there.change and self.command == "GET":
+                said = there.change(self.path, said)
+            length = len(said)
+            if there.instead and self.command == "POST" and self.path.endswith("/operations"):
+                status, said, cut = there.instead
+                kind, length = "application/json", len(said) + cut
+            self.send_response(status)
+            self.send_header("Content-Type", kind)
+            self.send_header("Content-Length", str(length))
+            self.send_header("Location", "/elsewhere")
+            self.end_headers()
+            self.wfile.write(said)
+            self.close_connection = True
+
+        do_GET = do_POST = do_PATCH = answer  # noqa: N815
+
+        def log_message(self, *_):
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Hop) as server:
+        there.url = f"http://127.0.0.1:{server.server_port}"
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield there
+        server.shutdown()
+
+
+@pytest.fixture
+def service(host, provider, between):
+    """An active one of Mara's with the server ``alpha``."""
+    between.instead = between.change = None
+    record = host.server_record(between.url, provider.token)
+    made = host.order(
+        host.settings(provider.products["By hand"], name="By hand"), MARA, "order.example.org", record
+    )
+    host.save(made, provider.ids["alpha"])
+    assert host.press(made, "CreateAccount") == SUCCESS
+    yield made
+    between.instead = between.change = None
+    provider.ask("end_everything")
+    host.sql("UPDATE tblhosting SET domainstatus = 'Cancelled'")
+
+
+def resets(provider):
+    return len([one for one in provider.effects("alpha") if one.startswith("power.reset")])
+
+
+@pytest.mark.parametrize(
+    "instead",
+    [
+        (502, b"<h1>Bad gateway</h1>", 0),
+        (504, b'{"error": "upstream timed out"}', 0),
+        (302, b"{}", 0),
+        (200, b"<h1>Sign in to the network</h1>", 0),
+        (200, b"{}", 0),
+        (202, b'{"ok": true, "state": 7}', 0),
+        (204, b"", 0),
+        (202, b'{"reference": "AB', 40),
+    ],
+    ids=lambda one: f"{one[0]} {one[1][:12]!r}",
+)
+def test_an_answer_of_something_in_between_is_unknown_and_the_same_key_is_sent_again(
+    host, provider, between, service, instead
+):
+    before = resets(provider)
+    between.instead = instead
+    said = host.press(service, "Reboot")
+    assert "not known whether" in said
+    between.instead = None
+    assert host.press(service, "Reboot") == SUCCESS
+    assert resets(provider) == before + 1
+
+
+def test_a_form_of_another_site_does_nothing(host, provider, service):
+    before = resets(provider)
+    page = host.client_page(service, MARA).text
+    assert 'name="token"' in page
+    for token in ("", "of another session"):
+        answer = host.client_press(service, MARA, "ClientReboot", token=token)
+        assert answer.status_code == 403
+    assert resets(provider) == before
+    assert "Action Completed" in host.client_press(service, MARA, "ClientReboot").text
+    assert resets(provider) == before + 1
+
+
+def test_a_name_that_the_place_gave_an_address_is_not_shown_to_a_client(host, between, service):
+    def named(path, said):
+        if not path.endswith("/addresses"):
+            return said
+        return json.dumps(
+            [{**one, "rdns": "static.17.northgate.example"} for one in json.loads(said)]
+        ).encode()
+
+    between.change = named
+    page = host.client_page(service, MARA).text
+    assert "192.0.2.16" in page
+    assert "northgate" not in page
+
+
+def test_what_the_panel_says_is_text_and_never_markup(host, between, service):
+    evil = "\"><script>alert('1')</script>"
+
+    def written(path, said):
+        told = json.loads(said)
+        for one in told["items"] if isinstance(told, dict) and "items" in told else [told]:
+            if isinstance(one, dict):
+                names = {"hostname", "username", "suspended_because", "label", "site", "sentence", "by"}
+                one.update(dict.fromkeys(names & set(one), evil))
+        return json.dumps(told).encode()
+
+    between.change = written
+    for page in (
+        host.client_page(service, MARA).text,
+        host.http.get("/admin/service", params={"id": service}).text,
+    ):
+        assert "<script>alert" not in page
+        assert "&lt;script&gt;alert(&#039;1&#039;)" in page
+
+
+def test_a_percentile_that_is_not_known_is_no_metric_and_not_zero(host, provider, between, service):
+    host.sql(
+        "UPDATE tblproducts SET configoption6 = 'metrics' WHERE id = (SELECT packageid FROM tblhosting WHERE id = ?)",
+        service,
+    )
+    provider.ask("attached_long_ago", str(service))
+    provider.ask("count_usage")
+
+    def without(path, said):
+        if not path.startswith("/api/v1/usage"):
+            return said
+        told = json.loads(said)
+        told["items"] = [{**one, "percentile_95_bps": None} for one in told["items"]]
+        return json.dumps(told).encode()
+
+    between.change = without
+    record = host.service(service)["server"]
+    number = str(provider.ask("service", str(service))["number"])
+    told = host.http.post("/admin/server/metrics", params={"id": record}, data={"tenant": number}).json()
+    assert [one["name"] for one in told["usage"][number]] == ["traffic_in", "traffic_out", "traffic_total"]
+    assert told["tenant"] == told["usage"][number]
