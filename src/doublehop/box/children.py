@@ -107,5 +107,7 @@ def clean_environment(data_dir: Path, port: int) -> dict[str, str]:
         "DOUBLEHOP_DATA_DIR": str(data_dir),
         "DOUBLEHOP_BASE_URL": f"http://127.0.0.1:{port}",
         "DOUBLEHOP_SHARED_HOSTS": "127.0.0.1,localhost",
+        # So that webhooks of the provider can be tried with a receiver on this machine.
+        "DOUBLEHOP_WEBHOOK_NETWORKS": "127.0.0.0/8",
         "DOUBLEHOP_LOG_LEVEL": os.environ.get("DOUBLEHOP_LOG_LEVEL", "WARNING"),
     }

@@ -12,6 +12,8 @@ from doublehop.box.children import CannotGoOn, Children, clean_environment
 
 HEALTHY_WITHIN_SECONDS = 60.0
 DATABASE = "doublehop.sqlite3"
+HIGH_WATER = "high-water.json"
+"""How far the worker had come: it would take a new database for an old copy."""
 
 
 class Installation:
@@ -33,8 +35,8 @@ class Installation:
 
     def forget(self) -> None:
         """A first start that was broken off begins again."""
-        for path in self.folder.glob(DATABASE + "*"):
-            path.unlink()
+        for path in (*self.folder.glob(DATABASE + "*"), self.folder / HIGH_WATER):
+            path.unlink(missing_ok=True)
 
     def make(self) -> None:
         """Database and page files, up to date."""

@@ -9,6 +9,8 @@ from datetime import timedelta
 from django.db import transaction
 from django.utils import timezone
 
+from doublehop.bandwidth.contract import Method
+from doublehop.box.charging import charge
 from doublehop.box.people import SignIn, actor_of, password
 from doublehop.box.work import run_jobs
 from doublehop.fleet import actions as fleet
@@ -18,9 +20,10 @@ from doublehop.organisations.actor import Actor
 from doublehop.organisations.models import Client, User
 from doublehop.services import actions as services
 from doublehop.services.actions.catalogue import ProductForm
+from doublehop.services.actions.contracts import ContractForm
 from doublehop.services.actions.modules import ModuleForm
 from doublehop.services.actions.orders import order
-from doublehop.services.models import Product, Service
+from doublehop.services.models import Attachment, Product, Service
 from doublehop.services.welcome import default_welcome
 
 MODULE = "singlehop"
@@ -113,13 +116,13 @@ def _products(rosa: Actor, given: Given) -> tuple[Product, Product]:
                 group_id=group.pk,
                 description=description,
                 price=price,
-                allowance_gb=str(allowance),
                 welcome_subject=subject,
                 welcome_body=body,
             ),
         )
         form = ModuleForm(module=MODULE, login="fields", values=given.settings, arm=True)
         made.append(services.save_module_settings(rosa, product.pk, form))
+        charge(product, ContractForm(method=Method.VOLUME_SUM, included=str(allowance), price="0.002"))
     return made[0], made[1]
 
 
@@ -136,5 +139,6 @@ def _move_back() -> None:
     """As if it had been sold months ago, so that its bandwidth of these months is the client's to see."""
     then = timezone.now() - timedelta(days=SERVICE_AGE_DAYS)
     Permission.objects.update(since=then)
+    Attachment.objects.update(since=then)
     Client.objects.update(created_at=then)
     Service.objects.filter(server__isnull=False).update(created_at=then, activated_at=then)

@@ -12,6 +12,8 @@ from django.db import transaction
 from django.utils import timezone
 
 from doublehop.bandwidth import actions as bandwidth
+from doublehop.bandwidth.contract import Method
+from doublehop.box.charging import charge
 from doublehop.box.emulators import Addresses, Machine
 from doublehop.box.machines import MACHINES
 from doublehop.box.people import SignIn, actor_of, password
@@ -25,8 +27,10 @@ from doublehop.organisations.models import Client, LeapAccount, Organisation, Us
 from doublehop.services import actions as services
 from doublehop.services.actions import supply
 from doublehop.services.actions.catalogue import ProductForm
+from doublehop.services.actions.contracts import ContractForm
 from doublehop.services.actions.supply import OfferForm
-from doublehop.services.models import Product, Service
+from doublehop.services.counting import count_all
+from doublehop.services.models import Attachment, Product, Service
 
 HISTORY_DAYS = 395
 SERVICE_AGE_DAYS = 120
@@ -59,6 +63,8 @@ def seed(addresses: Addresses) -> dict[str, Any]:
     run_jobs()
     bandwidth.write_sample_history(rack.pk, days=HISTORY_DAYS)
     _move_back()
+    count_all({})
+    run_jobs()
     sign_ins = {
         "provider": provider.sign_in,
         "reseller": alder.sign_in,
@@ -297,7 +303,10 @@ def _products(actor: Actor) -> tuple[Product, Product]:
         price="89.00",
         suspend_policy_id=policy.pk,
     )
-    return services.create_product(actor, medium), services.create_product(actor, storage)
+    made = services.create_product(actor, medium), services.create_product(actor, storage)
+    charge(made[0], ContractForm(method=Method.P95_MAX, included="100", price="0.90"))
+    charge(made[1], ContractForm(method=Method.VOLUME_SUM, included="20000", price="0.002"))
+    return made
 
 
 def _allocated(ines: Actor, rack: Upstream, label: str, receiver: Actor) -> Server:
@@ -325,6 +334,7 @@ def _move_back() -> None:
     """As if it had been sold months ago; the order that waits, since two hours."""
     then = timezone.now() - timedelta(days=SERVICE_AGE_DAYS)
     Permission.objects.update(since=then)
+    Attachment.objects.update(since=then)
     Allocation.objects.update(since=then)
     Client.objects.update(created_at=then)
     active = Service.objects.filter(server__isnull=False)

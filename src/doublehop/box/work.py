@@ -5,11 +5,14 @@ from doublehop.bandwidth.totals import JOBS as TOTALS_JOBS
 from doublehop.fleet.work import JOBS as FLEET_JOBS
 from doublehop.jobs.engine import Engine
 from doublehop.notices.work import JOBS as NOTICES_JOBS
+from doublehop.services.counting import JOBS as COUNTING_JOBS
 from doublehop.services.upkeep import JOBS as UPKEEP_JOBS
 from doublehop.services.work import JOBS as SERVICE_JOBS
 
 
 def run_jobs() -> None:
     """Until nothing is due. Bounded."""
-    jobs = {**FLEET_JOBS, **BANDWIDTH_JOBS, **TOTALS_JOBS, **NOTICES_JOBS, **UPKEEP_JOBS, **SERVICE_JOBS}
-    Engine(jobs).drain(timeout_seconds=90)
+    services = {**UPKEEP_JOBS, **COUNTING_JOBS, **SERVICE_JOBS}
+    Engine({**FLEET_JOBS, **BANDWIDTH_JOBS, **TOTALS_JOBS, **NOTICES_JOBS, **services}).drain(
+        timeout_seconds=90
+    )

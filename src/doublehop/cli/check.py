@@ -16,9 +16,10 @@ from doublehop.fleet.actions.upstreams import lane_of
 from doublehop.fleet.models import Upstream
 from doublehop.fleet.queries import upstreams_visible_to
 from doublehop.jobs.actions import ring
-from doublehop.jobs.queries import waiting_jobs, worker_is_silent, worker_seen_at
+from doublehop.jobs.queries import waiting_jobs, worker_is_silent, worker_seen_at, workers
 from doublehop.journal.models import Entry
 from doublehop.organisations.actor import SYSTEM
+from doublehop.organisations.installation import in_quarantine
 from doublehop.organisations.models import Organisation
 from doublehop.site.environment import Environment
 
@@ -52,6 +53,7 @@ def _all(environment: Environment, *, ask_upstreams: bool) -> Iterator[Finding]:
     if not database.fine:
         return
     yield _organisation()
+    yield _copy()
     yield from _clock(environment)
     yield _worker()
     yield from _upstreams(ask=ask_upstreams)
@@ -87,6 +89,13 @@ def _organisation() -> Finding:
     if root is None:
         return Finding("organisation", False, "none yet: run `doublehop init`")
     return Finding("organisation", True, root.name)
+
+
+def _copy() -> Finding:
+    if in_quarantine():
+        text = "restored, and nothing is sent: `doublehop confirm-restore` says what waits"
+        return Finding("restored copy", False, text)
+    return Finding("restored copy", True, "nothing waits to be confirmed")
 
 
 def _clock(environment: Environment) -> Iterator[Finding]:
@@ -126,7 +135,9 @@ def _worker() -> Finding:
         return Finding("worker", False, "has never run: start `doublehop serve`")
     if worker_is_silent():
         return Finding("worker", False, f"no sign of life for {_age(seen)}: is `doublehop serve` running?")
-    return Finding("worker", True, f"alive {_age(seen)} ago, {waiting_jobs()} jobs are due")
+    names = workers()
+    others = f" (the last of {len(names)}: {', '.join(names)})" if len(names) > 1 else ""
+    return Finding("worker", True, f"alive {_age(seen)} ago{others}, {waiting_jobs()} jobs are due")
 
 
 def _upstreams(*, ask: bool) -> Iterator[Finding]:

@@ -15,7 +15,7 @@ from doublehop.cli.stopping import CannotGoOn
 _LINE = re.compile(r"\s*([A-Za-z_][A-Za-z0-9_]*)=(.*)")
 _HEADING = """\
 # Settings of this Doublehop installation, made by `doublehop init`; docs/how-to/go-real.md explains each.
-# Keep a copy with your backups: without DOUBLEHOP_VAULT_KEYS the stored passwords of machines cannot be read.
+# Keep a copy, apart from your backups: without DOUBLEHOP_VAULT_KEYS the stored passwords of machines cannot be read.
 """
 
 

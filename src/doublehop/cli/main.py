@@ -2,6 +2,7 @@
 
 Commands are loaded by name, for two reasons. Django's models can be imported only after the settings are there, and the
 settings only after the environment was found good. And ``serve`` only watches others: it should stay as small as Python.
+``remote`` works from anywhere, and reads its arguments by itself.
 """
 
 import argparse
@@ -17,14 +18,17 @@ from doublehop.cli.arguments import parser
 from doublehop.cli.stopping import CANNOT_START, CannotGoOn
 from doublehop.site.environment import BadEnvironment, Environment, read_environment
 
-Command = Callable[[argparse.Namespace, Environment], int]
+Command = Callable[[argparse.Namespace, Environment | None], int]
 PRIVATE = 0o077
 """What is made here (database, logs, page files) is for this user alone."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Answers with the exit code: 0 fine, 1 something is wrong, 78 it cannot start like this."""
-    options = parser().parse_args(arguments)
+    given = sys.argv[1:] if arguments is None else arguments
+    if given[:1] == ["remote"]:
+        return int(importlib.import_module("doublehop.cli.remote").run(given[1:]))
+    options = parser().parse_args(given)
     try:
         return _run(options)
     except BadEnvironment as error:
@@ -38,6 +42,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(options: argparse.Namespace) -> int:
+    if not options.needs_installation:
+        return _load(options)(options, None)
     os.umask(PRIVATE)
     path = env_file.path_of(os.environ)
     if options.command == "init":
@@ -48,8 +54,12 @@ def _run(options: argparse.Namespace) -> int:
     if options.needs_django:
         os.environ.setdefault("DJANGO_SETTINGS_MODULE", "doublehop.site.settings")
         django.setup()
+    return _load(options)(options, environment)
+
+
+def _load(options: argparse.Namespace) -> Command:
     command: Command = importlib.import_module(f"doublehop.cli.{options.module}").run
-    return command(options, environment)
+    return command
 
 
 def _complain(sentences: Sequence[str]) -> None:

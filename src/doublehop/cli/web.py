@@ -1,4 +1,4 @@
-"""``doublehop web``: granian, one process of four threads. Pages never wait for a machine, so four are many."""
+"""``doublehop web``: granian, one process of a few threads."""
 
 import argparse
 import importlib
@@ -10,19 +10,26 @@ from granian import Granian
 from granian.constants import HTTPModes, Interfaces
 from granian.log import LogLevels
 
-from doublehop.cli import lifeline, ports
-from doublehop.site.environment import Environment
+from doublehop.cli import lifeline, ports, standstill
+from doublehop.site.environment import WEB_THREADS, Environment
 
-THREADS = 4
 KILL_AFTER_SECONDS = 8
 """A page that still runs so long after the request to end is cut off; the supervisor would do it at ten."""
-SECRETS = ("DOUBLEHOP_SECRET_KEY", "DOUBLEHOP_VAULT_KEYS", "DATABASE_URL", "DOUBLEHOP_MAIL_URL")
+SECRETS = (
+    "DOUBLEHOP_SECRET_KEY",
+    "DOUBLEHOP_VAULT_KEYS",
+    "DATABASE_URL",
+    "DOUBLEHOP_MAIL_URL",
+    "DOUBLEHOP_METRICS_TOKEN",
+)
 
 
 def run(options: argparse.Namespace, environment: Environment) -> int:
     ports.refuse_taken(options.host, options.port)
     if options.lifeline is not None:
         lifeline.end_with_pipe(options.lifeline)
+    # Held until this process ends, so that no restore takes the database away below it.
+    serving = standstill.serve(environment.data_dir)
     server = Granian(
         "doublehop.site.wsgi:application",
         address=options.host,
@@ -31,13 +38,14 @@ def run(options: argparse.Namespace, environment: Environment) -> int:
         http=HTTPModes.http1,
         websockets=False,
         workers=1,
-        blocking_threads=THREADS,
+        blocking_threads=WEB_THREADS,
         workers_kill_timeout=KILL_AFTER_SECONDS,
         log_level=LogLevels.warning,
         # Addresses of visitors are the proxy's business, and a query string may hold what somebody searched for.
         log_access=False,
     )
     server.serve(target_loader=load_application, wrap_loader=False)
+    serving.close()
     return 0
 
 

@@ -4,8 +4,15 @@ import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from ipaddress import ip_network
 from pathlib import Path
 from urllib.parse import urlsplit
+
+WEB_THREADS = 4
+"""In which one web process answers. Pages never wait for a machine, so four are many."""
+LEAST_RAW_DAYS, MOST_RAW_DAYS = 400, 3660
+"""A bill of a year ago can still be worked out anew, with a month to argue about it."""
+SHORTEST_TOKEN = 20
 
 
 class BadEnvironment(Exception):
@@ -30,6 +37,11 @@ class Environment:
     log_level: str
     mail_url: str = ""
     mail_from: str = ""
+    webhook_networks: tuple[str, ...] = ()
+    raw_days: int = LEAST_RAW_DAYS
+    metrics_at: tuple[str, int] | None = None
+    """Host and port of a worker's page for Prometheus; None: there is none."""
+    metrics_token: str = ""
 
     @property
     def is_sqlite(self) -> bool:
@@ -84,6 +96,48 @@ def _mail_from(address: str, base_host: str, problems: list[str]) -> str:
     return address
 
 
+def _networks(text: str, problems: list[str]) -> tuple[str, ...]:
+    """Where webhooks may go besides the public internet."""
+    networks = _words(text)
+    for network in networks:
+        try:
+            ip_network(network)
+        except ValueError:
+            problems.append(f"DOUBLEHOP_WEBHOOK_NETWORKS: {network} is no network such as 10.20.0.0/16")
+    return networks
+
+
+def _raw_days(text: str, problems: list[str]) -> int:
+    """Days for which every 5-minute value is kept."""
+    if not text:
+        return LEAST_RAW_DAYS
+    if not text.isascii() or not text.isdecimal() or not LEAST_RAW_DAYS <= int(text) <= MOST_RAW_DAYS:
+        problems.append(
+            f"DOUBLEHOP_RAW_DAYS must be a number of days from {LEAST_RAW_DAYS} to {MOST_RAW_DAYS}"
+        )
+        return LEAST_RAW_DAYS
+    return int(text)
+
+
+def _metrics(source: Mapping[str, str], problems: list[str]) -> tuple[tuple[str, int] | None, str]:
+    text, token = (
+        source.get("DOUBLEHOP_METRICS", "").strip(),
+        source.get("DOUBLEHOP_METRICS_TOKEN", "").strip(),
+    )
+    if not text:
+        return None, token
+    found = re.fullmatch(r"(?:(?P<host>[^:\s]+|\[[0-9A-Fa-f:.]+\]):)?(?P<port>\d{1,5})", text)
+    if found is None or not 0 < int(found["port"]) < 65536:
+        problems.append("DOUBLEHOP_METRICS must be a port such as 9108, or an address and a port")
+        return None, token
+    host = (found["host"] or "127.0.0.1").strip("[]")
+    if host not in {"127.0.0.1", "localhost", "::1"} and len(token) < SHORTEST_TOKEN:
+        problems.append(
+            f"DOUBLEHOP_METRICS_TOKEN needs {SHORTEST_TOKEN} signs or more, since DOUBLEHOP_METRICS can be reached from elsewhere"
+        )
+    return (host, int(found["port"])), token
+
+
 def read_environment(source: Mapping[str, str] = os.environ) -> Environment:
     """Raises BadEnvironment with every problem at once, so that nobody mends them one by one."""
     problems: list[str] = []
@@ -107,6 +161,7 @@ def read_environment(source: Mapping[str, str] = os.environ) -> Environment:
     base_url = _base_url(source.get("DOUBLEHOP_BASE_URL", "http://127.0.0.1:8000"), problems)
     base_host = urlsplit(base_url).hostname or "127.0.0.1"
     shared = _words(source.get("DOUBLEHOP_SHARED_HOSTS", "")) or (base_host,)
+    metrics_at, metrics_token = _metrics(source, problems)
     environment = Environment(
         data_dir=data_dir,
         secret_key=secret_key,
@@ -117,7 +172,11 @@ def read_environment(source: Mapping[str, str] = os.environ) -> Environment:
         behind_tls=base_url.startswith("https://"),
         log_level=log_level,
         mail_url=_mail_url(source.get("DOUBLEHOP_MAIL_URL", "").strip(), problems),
+        raw_days=_raw_days(source.get("DOUBLEHOP_RAW_DAYS", "").strip(), problems),
         mail_from=_mail_from(source.get("DOUBLEHOP_MAIL_FROM", "").strip(), base_host, problems),
+        webhook_networks=_networks(source.get("DOUBLEHOP_WEBHOOK_NETWORKS", ""), problems),
+        metrics_at=metrics_at,
+        metrics_token=metrics_token,
     )
     if problems:
         raise BadEnvironment(problems)

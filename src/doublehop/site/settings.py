@@ -7,10 +7,20 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 import structlog
 
 from doublehop.driver_kit.forms import is_loopback
+from doublehop.site.environment import WEB_THREADS as WEB_THREADS
 from doublehop.site.environment import Environment, read_environment
 
 ENVIRONMENT = read_environment()
 PACKAGE = Path(__file__).resolve().parent.parent
+
+
+# A host that vanishes without a word is noticed in half a minute, on either side: what it had locked is free then.
+_SILENT_PEERS = {
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "options": "-c tcp_keepalives_idle=10 -c tcp_keepalives_interval=5 -c tcp_keepalives_count=3",
+}
 
 
 def _database(environment: Environment) -> dict[str, Any]:
@@ -23,7 +33,8 @@ def _database(environment: Environment) -> dict[str, Any]:
                 "transaction_mode": "IMMEDIATE",
                 "timeout": 20,
                 # FULL: a lost "sent" mark after power loss would allow a second reboot.
-                "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA cache_size=-16000;"
+                # A file that is made now gets pages which hold three chunks of bandwidth, not one; old files keep theirs.
+                "init_command": "PRAGMA page_size=8192; PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA cache_size=-16000;"
                 " PRAGMA temp_store=MEMORY;",
             },
             "CONN_MAX_AGE": None,
@@ -36,7 +47,7 @@ def _database(environment: Environment) -> dict[str, Any]:
         "PASSWORD": unquote(parts.password or ""),
         "HOST": parts.hostname or "",
         "PORT": str(parts.port or ""),
-        "OPTIONS": dict(parse_qsl(parts.query)),
+        "OPTIONS": {**_SILENT_PEERS, **dict(parse_qsl(parts.query))},
         "CONN_MAX_AGE": 600,
         "CONN_HEALTH_CHECKS": True,
     }
@@ -69,6 +80,8 @@ DOUBLEHOP_DATA_DIR = ENVIRONMENT.data_dir
 DOUBLEHOP_BASE_URL = ENVIRONMENT.base_url
 DOUBLEHOP_SENDS_MAIL = bool(ENVIRONMENT.mail_url)
 DOUBLEHOP_MAIL_FROM = ENVIRONMENT.mail_from
+DOUBLEHOP_WEBHOOK_NETWORKS = ENVIRONMENT.webhook_networks
+DOUBLEHOP_RAW_DAYS = ENVIRONMENT.raw_days
 globals().update(_mail(ENVIRONMENT))
 EMAIL_TIMEOUT = 30
 DEBUG = False
@@ -78,6 +91,9 @@ CSRF_TRUSTED_ORIGINS = [ENVIRONMENT.base_url]
 CSRF_FAILURE_VIEW = "doublehop.panels.errors.csrf_failure"
 
 DATABASES = {"default": _database(ENVIRONMENT)}
+# Jobs are rung for in our own table with one worker, or through Procrastinate, which knows only PostgreSQL, with any number.
+DOUBLEHOP_DOORBELL = "doublehop.jobs.table" if ENVIRONMENT.is_sqlite else "doublehop.jobs.postgresql"
+PROCRASTINATE_AUTODISCOVER_MODULE_NAME = ""
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 AUTH_USER_MODEL = "organisations.User"
 
@@ -99,11 +115,14 @@ INSTALLED_APPS = [
     "doublehop.bandwidth",
     "doublehop.services",
     "doublehop.panels",
+    # For its tables.
+    *(() if ENVIRONMENT.is_sqlite else ("procrastinate.contrib.django",)),
 ]
 MIDDLEWARE = [
     "doublehop.site.health.HealthMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
+    "doublehop.api.around.ApiMiddleware",
     "doublehop.organisations.hosts.HostMiddleware",
     "doublehop.leap.gate.MachineFaceMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
@@ -210,5 +229,7 @@ LOGGING = {
         # They print whole addresses of upstreams at INFO.
         "httpx": {"level": "WARNING"},
         "httpcore": {"level": "WARNING"},
+        # It tells of every job, twice.
+        "procrastinate": {"level": "WARNING"},
     },
 }

@@ -2,12 +2,15 @@ import socket
 import stat
 import subprocess
 import sys
+from dataclasses import replace
 
 import pytest
 
 from doublehop.cli.tests.runner import KEYS, doublehop, environment
 from doublehop.cli.worker import JOBS, PERIODIC, take_lock
 from doublehop.panels.build import STAMP
+from doublehop.site.environment import BadEnvironment, read_environment
+from doublehop.site.settings import ENVIRONMENT, _database
 
 
 def test_every_problem_of_the_settings_is_listed_at_once(tmp_path):
@@ -80,7 +83,24 @@ def test_a_second_lock_names_the_holder(tmp_path):
 
 
 def test_every_periodic_has_its_job():
-    assert {periodic.name for periodic in PERIODIC} <= set(JOBS)
+    named = {periodic.name for periodic in PERIODIC}
+    assert named <= set(JOBS)
+    assert "organisations.forget_keys" in named
+
+
+def test_options_in_the_address_of_the_database_win_over_ours():
+    url = "postgres://panel@db.example.net/panel?keepalives_idle=60&sslmode=verify-full"
+    options = _database(replace(ENVIRONMENT, database_url=url))["OPTIONS"]
+    assert (options["keepalives_idle"], options["sslmode"]) == ("60", "verify-full")
+    assert "tcp_keepalives_idle" in options["options"]
+
+
+def test_raw_values_are_kept_400_days_at_least():
+    assert read_environment(KEYS).raw_days == 400
+    assert read_environment({**KEYS, "DOUBLEHOP_RAW_DAYS": "800"}).raw_days == 800
+    for wrong in ("399", "0", "-1", "ten", "1e3", "100000"):
+        with pytest.raises(BadEnvironment, match="DOUBLEHOP_RAW_DAYS must be a number of days from 400"):
+            read_environment({**KEYS, "DOUBLEHOP_RAW_DAYS": wrong})
 
 
 def test_new_keys_differ(tmp_path):

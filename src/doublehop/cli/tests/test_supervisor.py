@@ -1,6 +1,7 @@
 """Whole processes: these take seconds."""
 
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -86,12 +87,19 @@ class Serving:
         raise AssertionError(f"{name} does not run: {self.log.read_text()}")
 
 
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("installed")
+    made = doublehop(folder, "init", "--without-owner")
+    assert made.returncode == 0, made.stderr
+    return folder
+
+
 @pytest.fixture
-def serving(tmp_path: Path) -> Iterator[Serving]:
+def serving(installed: Path, tmp_path: Path) -> Iterator[Serving]:
     if not STAMP.exists():
         pytest.skip("the front-end files have not been gathered (make install)")
-    made = doublehop(tmp_path, "init", "--without-owner")
-    assert made.returncode == 0, made.stderr
+    shutil.copytree(installed, tmp_path, dirs_exist_ok=True)
     running = Serving(tmp_path)
     try:
         assert within(30, running.healthy), running.log.read_text()
