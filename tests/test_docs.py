@@ -5,18 +5,21 @@ import importlib
 import re
 import tomllib
 from collections.abc import Iterator
+from fnmatch import fnmatchcase
 from functools import cache
 from pathlib import Path
 
 import pytest
 
 from doublehop.driver_kit import registry
-from doublehop.services.lifecycle import OPERATION_LIFE, SERVICE_LIFE
+from doublehop.notices.events import EVENTS, NO_EVENT, kind_of
+from doublehop.services.lifecycle import OPERATION_LIFE, RULES, SERVICE_LIFE, STEP_LIFE
 
 HOME = Path(__file__).resolve().parent.parent
 SOURCE = HOME / "src" / "doublehop"
 ARCHITECTURE = HOME / "docs" / "architecture.md"
 GLOSSARY = HOME / "docs" / "glossary.md"
+WEBHOOKS = HOME / "docs" / "how-to" / "webhooks.md"
 REFUSALS = HOME / "docs" / "manual" / "refusals.md"
 PAPERS = sorted([*HOME.glob("*.md"), *HOME.glob("docs/**/*.md"), *SOURCE.glob("**/README.md")])
 LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
@@ -58,14 +61,50 @@ def operation_life() -> str:
     return "\n".join(lines)
 
 
-TABLES = {"service life": service_life, "operation life": operation_life}
+def step_life() -> str:
+    lines = ["| a step that is | may become |", "| --- | --- |"]
+    for state, following in STEP_LIFE.items():
+        names = ", ".join(other.value for other in STEP_LIFE if other in following)
+        lines.append(f"| {state.value} | {names or 'nothing: it has ended'} |")
+    return "\n".join(lines)
 
 
-def with_tables(text: str) -> str:
-    for name, draw in TABLES.items():
+def rules() -> str:
+    """One line for each trouble, one column for each nature that sends."""
+    natures = list(dict.fromkeys(nature for nature, _ in RULES))
+    lines = [
+        "| what became of a sending | " + " | ".join(f"{nature.value} step" for nature in natures) + " |",
+        "| --- " * (len(natures) + 1) + "|",
+    ]
+    for trouble in dict.fromkeys(trouble for _, trouble in RULES):
+        cells = [RULES[nature, trouble].value for nature in natures]
+        lines.append(f"| {trouble.value} | " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def events() -> str:
+    lines = ["| kind | when | for clients |", "| --- | --- | --- |"]
+    lines += [
+        f"| `{kind}` | {event.told} | {'yes' if event.for_clients else 'no'} |"
+        for kind, event in EVENTS.items()
+    ]
+    return "\n".join(lines)
+
+
+EVENT_TABLES = {"events": events}
+TABLES = {
+    "service life": service_life,
+    "operation life": operation_life,
+    "step life": step_life,
+    "rules": rules,
+}
+
+
+def with_tables(text: str, tables: dict = TABLES) -> str:
+    for name, draw in tables.items():
         begin, end = f"<!-- table: {name} -->", "<!-- end -->"
         head, found, rest = text.partition(begin)
-        assert found, f"docs/architecture.md has no place for the table {name!r}"
+        assert found, f"there is no place for the table {name!r}"
         _, _, tail = rest.partition(end)
         text = f"{head}{begin}\n{draw()}\n{end}{tail}"
     return text
@@ -73,6 +112,54 @@ def with_tables(text: str) -> str:
 
 def test_the_tables_of_states_are_those_of_the_code():
     assert with_tables(text_of(ARCHITECTURE)) == text_of(ARCHITECTURE), "run python -m tests.test_docs"
+
+
+def test_the_list_of_events_is_that_of_the_code():
+    assert with_tables(text_of(WEBHOOKS), EVENT_TABLES) == text_of(WEBHOOKS), "run python -m tests.test_docs"
+
+
+def verbs_in(node: ast.AST) -> set[str]:
+    """Texts that may be verbs of the journal, below ``node``; what is put in while running is a ``*``."""
+    found = set()
+    for one in ast.walk(node):
+        if isinstance(one, ast.Constant) and isinstance(one.value, str):
+            found.add(one.value)
+        elif isinstance(one, ast.JoinedStr):
+            found.add(
+                "".join(str(part.value) if isinstance(part, ast.Constant) else "*" for part in one.values)
+            )
+    return {text for text in found if re.fullmatch(r"[a-z_]+(\.[a-z_*]+)+", text)}
+
+
+def journal_verbs() -> set[str]:
+    """What stands in the place of a verb wherever a line is written, directly or through a room's own writer."""
+    writers, found = {"record", "write", "write_line", "_write", "_write_line", "_ask"}, set()
+    for tree in trees():
+        for function in (one for one in ast.walk(tree) if isinstance(one, ast.FunctionDef)):
+            calls = [
+                call
+                for call in ast.walk(function)
+                if isinstance(call, ast.Call) and ast.unparse(call.func).split(".")[-1] in writers
+            ]
+            for call in calls:
+                given = [*call.args, *(item.value for item in call.keywords if item.arg == "verb")]
+                found |= {text for item in given for text in verbs_in(item)}
+                names = {item.id for item in given if isinstance(item, ast.Name)}
+                for line in (one for one in ast.walk(function) if isinstance(one, ast.Assign)):
+                    if names & {ast.unparse(target) for target in line.targets}:
+                        found |= verbs_in(line.value)
+    return found
+
+
+def test_every_verb_of_the_journal_is_an_event_or_named_as_none():
+    known, verbs = {*EVENTS, *NO_EVENT}, journal_verbs()
+    assert len(verbs) > 50, "the writers of the journal are not found any more"
+    assert not EVENTS.keys() & NO_EVENT.keys()
+    assert [
+        verb for verb in sorted(verbs) if not any(fnmatchcase(kind, kind_of(verb)) for kind in known)
+    ] == []
+    patterns = {kind_of(verb) for verb in verbs}
+    assert [kind for kind in sorted(known) if not any(fnmatchcase(kind, one) for one in patterns)] == []
 
 
 # ---------------------------------------------------------------- links and commands
@@ -286,8 +373,9 @@ def test_every_code_is_explained_once(heading, codes):
 
 
 def main() -> None:
-    ARCHITECTURE.write_text(with_tables(text_of(ARCHITECTURE)), encoding="utf-8")
-    print(f"{named(ARCHITECTURE)}: tables written")
+    for paper, tables in ((ARCHITECTURE, TABLES), (WEBHOOKS, EVENT_TABLES)):
+        paper.write_text(with_tables(text_of(paper), tables), encoding="utf-8")
+        print(f"{named(paper)}: tables written")
 
 
 if __name__ == "__main__":

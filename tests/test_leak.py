@@ -13,6 +13,7 @@ from django.db.models.functions import Concat
 from django.test import Client
 from django.utils import timezone
 
+from doublehop.api.tests.calling import Program
 from doublehop.bandwidth import actions as bandwidth
 from doublehop.bandwidth import totals
 from doublehop.bandwidth.models import Fetching, Total
@@ -22,11 +23,13 @@ from doublehop.fleet.models import Hold, Permission, Port, Server, Upstream
 from doublehop.fleet.permissions import ALL_RIGHTS
 from doublehop.jobs.engine import Engine
 from doublehop.organisations import actions as organisations
+from doublehop.organisations.actor import Scope
 from doublehop.organisations.models import Brand, Organisation, User
 from doublehop.organisations.queries import actor_of_user_id
 from doublehop.services import actions
 from doublehop.services.lifecycle import OperationKind
 from doublehop.services.models import Operation, Product, Service, Step
+from doublehop.services.tests.metering import a_statement
 from tests.cast import PASSWORD, a_cast
 from tests.routes import all_routes
 from tests.stage import a_product, a_service, a_stage, ask, run_all_jobs, run_jobs
@@ -327,3 +330,52 @@ def test_a_wrong_password_names_nobody(mara_at_alder):
         client.post("/sign-in/", {"login": "mara@quillfeather.example", "password": PASSWORD}),
         "right password",
     )
+
+
+def test_nothing_that_a_clients_token_gets_names_the_hop(mara_at_alder):
+    cast, stage, service, _ = mara_at_alder
+    Permission.objects.update(since=timezone.now() - timedelta(days=10))
+    bandwidth.write_sample_history(stage.upstream.pk, days=4, raw_days=3)
+    statement = a_statement(cast.rosa, service)
+    client = Program(cast.rosa, *(scope.value for scope in Scope), client_id=cast.quillfeather.pk)
+    own = f"/services/{service.pk}"
+    stage.place.fault(Fault.UNKNOWN_AFTER_ACTING, on="power.reset", text=f"{TOKEN} timed out")
+    reference = client.post(f"{own}/operations", {"kind": "reboot"}).json()["reference"]
+    run_jobs()
+    for who in (cast.ines, cast.rosa):
+        actions.request(
+            who,
+            OperationKind.SUSPEND,
+            server_id=service.server_id,
+            idempotency_key=f"s-{who.label}",
+            reason=f"{TOKEN} reason",
+            client_text="Pay invoice 1187.",
+        )
+        run_all_jobs()
+    stage.place.fault(Fault.REFUSED, on="*", times=None, text=f"{TOKEN} refused")
+    plant(stage, cast)
+    Operation.objects.filter(actor_organisation_id=cast.provider.pk).update(actor_label=f"{TOKEN} person")
+    values = {
+        "service_id": service.pk,
+        "server_id": service.server_id,
+        "client_id": cast.quillfeather.pk,
+        "statement_id": statement.pk,
+        "reference": reference,
+    }
+    found = 0
+    for route in all_routes():
+        if not route.template.startswith("/api/v1/"):
+            continue
+        path = route.fill({name: values.get(name, 1) for name in route.parameters}).removeprefix("/api/v1")
+        answers = [client.get(path)]
+        found += answers[0].status_code == 200
+        for kind in ("reboot", "suspend", "null_route", "rescue_start", "refresh_addresses"):
+            answers.append(client.post(path, {"kind": kind, "reason": "now"}))
+            answers.append(client.post(f"{path}?dry_run=true", {"kind": kind, "reason": "now"}))
+            if not path.endswith("/operations"):
+                break
+        answers += [client.send("PATCH", path), client.send("DELETE", path)]
+        for answer in answers:
+            check(answer, f"{answer.request['REQUEST_METHOD']} {path}")
+    assert found > 20  # that many were more than a refusal
+    assert b"Pay invoice 1187." in client.get(own).content

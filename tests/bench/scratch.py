@@ -7,6 +7,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from tests.postgresql import passing_postgresql
+
 ENVIRONMENT = {
     "DJANGO_SETTINGS_MODULE": "doublehop.site.settings",
     "DOUBLEHOP_SECRET_KEY": "bench-only-" + "x" * 40,
@@ -31,12 +33,27 @@ def run(folder: Path, module: str, *arguments: str) -> dict[str, Any]:
         env=environment(folder),
         capture_output=True,
         text=True,
-        timeout=900,
+        timeout=1800,
     )
     if done.returncode:
         raise RuntimeError(done.stderr[-3000:])
     answer: dict[str, Any] = json.loads(done.stdout.strip().splitlines()[-1])
     return answer
+
+
+def run_on(database: str, folder: Path, module: str, *arguments: str) -> dict[str, Any]:
+    """The same on "SQLite" or "PostgreSQL", of which it starts one for the time being."""
+    if database == "SQLite":
+        return run(folder, module, *arguments)
+    with passing_postgresql(on_disk=True) as url:
+        before = os.environ.get("DATABASE_URL")
+        os.environ["DATABASE_URL"] = url
+        try:
+            return run(folder, module, *arguments)
+        finally:
+            del os.environ["DATABASE_URL"]
+            if before is not None:
+                os.environ["DATABASE_URL"] = before
 
 
 def prepare(folder: Path) -> None:

@@ -81,3 +81,29 @@ def test_it_works_with_the_keyboard_alone(visit, box):
     expect(page.get_by_role("button", name="Keep it running")).to_be_focused()
     page.keyboard.press("Escape")
     expect(reboot).to_be_focused()
+
+
+def test_a_part_of_the_chart_is_drawn_over_and_shown_closer(visit):
+    """By dragging, and by the links beside it for who has no mouse; the browser's way back leads back."""
+    mara = visit("client")
+    page = mara.page
+    mara.go("/servers/1/bandwidth/")
+    plot = page.locator("#bandwidth .u-over")
+    plot.wait_for()
+    place = plot.bounding_box()
+    page.mouse.move(place["x"] + place["width"] * 0.3, place["y"] + 40)
+    page.mouse.down()
+    page.mouse.move(place["x"] + place["width"] * 0.5, place["y"] + 60, steps=4)
+    page.mouse.up()
+    page.wait_for_url(re.compile("span=any&from="))
+    shown = page.locator("#bandwidth .dh-span-bar b")
+    expect(shown).to_contain_text(" to ")
+    expect(page.get_by_role("table").get_by_role("row")).to_have_count(8, timeout=5000)
+    page.get_by_role("link", name="Zoom in").focus()
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("table").get_by_role("row")).not_to_have_count(8)
+    expect(page.locator("#bandwidth canvas")).to_be_visible()
+    page.go_back()
+    expect(page.get_by_role("table").get_by_role("row")).to_have_count(8)
+    page.go_back()
+    expect(page.locator("#span-month")).to_have_attribute("aria-current", "true")

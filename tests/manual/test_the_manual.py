@@ -55,7 +55,7 @@ def until(page: Page, seen, seconds: float = 60) -> None:
     """Loads the page again until ``seen()``: for what a worker does meanwhile and the page does not show by itself."""
     end = time.monotonic() + seconds
     while not seen():
-        assert time.monotonic() < end, page.locator("main").inner_text()[:1500]
+        assert time.monotonic() < end, page.locator("main").inner_text()[-4000:]
         time.sleep(1)
         page.reload()
 
@@ -132,7 +132,14 @@ def test_04_module_settings_take_the_five_credentials_and_test_them(visit, box: 
     page.get_by_label("Server group", exact=True).select_option(label="None")
     fill_module_settings(page, box, told.leap)
     page.get_by_role("button", name="Save Changes").click()
-    until(page, lambda: page.get_by_text("It works").is_visible())
+
+    def works() -> bool:
+        # A busy machine may be late with its answer: a person would press the button once more.
+        if page.get_by_text("It does not work").is_visible():
+            page.get_by_role("button", name="Test connection").first.click()
+        return page.get_by_text("It works").is_visible()
+
+    until(page, works, 120)
     report = page.locator("main")
     expect(report).to_contain_text("LEAP login accepted")
     expect(report).to_contain_text("Tandem login accepted")
@@ -161,6 +168,7 @@ def open_service(visitor: Visitor, told: Told) -> None:
     visitor.page.get_by_role("link", name="Lantern Studio").first.click()
     visitor.page.get_by_role("link", name="Products/Services", exact=True).last.click()
     chooser = visitor.page.get_by_label("Service", exact=True)
+    expect(chooser).to_contain_text(PRODUCT)
     text = next(one for one in chooser.locator("option").all_inner_texts() if PRODUCT in one)
     chooser.select_option(label=text)
     visitor.page.wait_for_url(re.compile(r"/clients/\d+/services/\d+/"))
@@ -232,7 +240,7 @@ def test_11_a_reboot_reaches_the_machine_once(visit, box: Box, told: Told):
     rosa.page.get_by_role("dialog").get_by_role("button", name=re.compile("^Reboot")).click()
     end = time.monotonic() + 60
     while len([line for line in box.resets() if SYSTEM in line]) == before:
-        assert time.monotonic() < end, rosa.page.locator("main").inner_text()[:1500]
+        assert time.monotonic() < end, rosa.page.locator("main").inner_text()[-4000:]
         time.sleep(0.5)
     until(rosa.page, lambda: "Rebooted" in rosa.page.locator("main").inner_text() or has_ended(rosa), 150)
     assert len([line for line in box.resets() if SYSTEM in line]) == before + 1

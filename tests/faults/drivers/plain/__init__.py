@@ -1,0 +1,1 @@
+"""A driver for tests: every part of the contract over plain HTTP."""
