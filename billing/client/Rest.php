@@ -93,6 +93,8 @@ class Rest
             }
             $query['after'] = $next;
         }
+        // Half a list must not pass for the whole.
+        throw new Problem(Problem::NOT_SENT, 'The list has more pages than can be read. Nothing was done.');
     }
 
     /**

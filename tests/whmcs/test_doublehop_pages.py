@@ -145,6 +145,37 @@ def test_what_the_panel_says_is_text_and_never_markup(host, between, service):
         assert "&lt;script&gt;alert(&#039;1&#039;)" in page
 
 
+def named(host, service, name, chosen, was):
+    form = {
+        "doublehop_server": chosen,
+        "doublehop_server_was": was,
+        "doublehop_server_named": name,
+        "domain": "typed.example.org",
+    }
+    assert host.http.post("/admin/service", params={"id": service}, data=form).status_code == 303
+    return host.tab(service)
+
+
+def test_of_more_servers_than_are_listed_any_other_is_chosen_by_its_name(host, provider, between, service):
+    assert "doublehop_server_named" not in host.tab(service)
+
+    def longer(path, said):
+        if not (path.startswith("/api/v1/servers?") and "q=" not in path):
+            return said
+        told = json.loads(said)
+        return json.dumps({"items": told["items"][:1], "next": 4711}).encode()
+
+    between.change = longer
+    assert "doublehop_server_named" in host.tab(service)
+    alpha, beta = provider.ids["alpha"], provider.ids["beta"]
+    assert "No free server is called" in named(host, service, "bet", alpha, alpha)
+    assert "Choose in one of the two ways" in named(host, service, "beta.example.org", beta, alpha)
+    assert provider.ask("service", str(service))["server"] == alpha
+    named(host, service, "Beta.example.org", alpha, alpha)
+    assert provider.ask("service", str(service))["server"] == beta
+    assert host.service(service)["domain"] == "beta.example.org"
+
+
 def test_a_percentile_that_is_not_known_is_no_metric_and_not_zero(host, provider, between, service):
     host.sql(
         "UPDATE tblproducts SET configoption6 = 'metrics' WHERE id = (SELECT packageid FROM tblhosting WHERE id = ?)",
@@ -166,3 +197,7 @@ def test_a_percentile_that_is_not_known_is_no_metric_and_not_zero(host, provider
     told = host.http.post("/admin/server/metrics", params={"id": record}, data={"tenant": number}).json()
     assert [one["name"] for one in told["usage"][number]] == ["traffic_in", "traffic_out", "traffic_total"]
     assert told["tenant"] == told["usage"][number]
+    between.change = lambda path, said: b'{"items": [], "next": null}' if "/usage" in path else said
+    told = host.http.post("/admin/server/metrics", params={"id": record}, data={"tenant": number}).json()
+    assert told["usage"] == []
+    assert "metrics of 1 services are not known" in str(host.state()["tblactivitylog"])

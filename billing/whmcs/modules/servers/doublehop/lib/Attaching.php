@@ -9,6 +9,8 @@ class Attaching
 {
     public const FIELD = 'doublehop_server';
     public const FIELD_WAS = 'doublehop_server_was';
+    public const FIELD_NAMED = 'doublehop_server_named';
+    private const MOST_ALIKE = 200;
 
     /** @var array<string, mixed> */
     private $params;
@@ -34,20 +36,47 @@ class Attaching
     {
         $chosen = $request[self::FIELD] ?? null;
         $was = $request[self::FIELD_WAS] ?? null;
-        if ($this->serviceId <= 0 || !is_string($chosen) || !is_string($was) || $chosen === $was) {
+        $named = $request[self::FIELD_NAMED] ?? '';
+        $named = is_string($named) ? mb_substr(trim($named), 0, 120) : '';
+        if ($this->serviceId <= 0 || !is_string($chosen) || !is_string($was) || ($chosen === $was && $named === '')) {
             return; // nothing was chosen, or the list was not shown
         }
         if (preg_match('/^([1-9][0-9]{0,17})?$/', $chosen) !== 1) {
             return;
         }
         try {
+            if ($named !== '' && $chosen !== $was) {
+                $text = 'One server was chosen in the list and another one by its name. Choose in one of the two ways.';
+                throw new Problem(Problem::NOT_SENT, $text);
+            }
             $panel = new Panel($this->params, Settings::COMMAND_SECONDS);
+            $chosen = $named === '' ? $chosen : (string) $this->named($panel, $named);
             $chosen === '' ? $this->detach($panel) : $this->attach($panel, (int) $chosen, $was);
         } catch (Problem $problem) {
             $unknown = $problem->kind === Problem::UNKNOWN;
             $outcome = $unknown ? ' The list shows which server it is now.' : ' The server was not changed.';
             $this->note(Guarded::told($problem, $this->params) . $outcome);
         }
+    }
+
+    /** The free server of that hostname, label or main address. Raises Problem unless it is exactly one. */
+    private function named(Panel $panel, string $named): int
+    {
+        $query = ['free' => 'true', 'q' => $named, 'limit' => self::MOST_ALIKE];
+        $found = [];
+        foreach ($panel->rest()->get('/servers', $query)['items'] ?? [] as $server) {
+            foreach (['hostname', 'label', 'primary_address'] as $name) {
+                if (is_array($server) && strcasecmp((string) ($server[$name] ?? ''), $named) === 0) {
+                    $found[(int) $server['id']] = true;
+                }
+            }
+        }
+        if (count($found) !== 1) {
+            $text = $found ? "More than one free server is called \"$named\": write its main address."
+                : "No free server is called \"$named\": write the whole hostname, label or main address.";
+            throw new Problem(Problem::NOT_SENT, $text);
+        }
+        return (int) key($found);
     }
 
     private function attach(Panel $panel, int $server, string $was): void

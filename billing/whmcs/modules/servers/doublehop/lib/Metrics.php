@@ -38,13 +38,19 @@ class Metrics implements ProviderInterface
     public function usage()
     {
         $numbers = Usage::services(new Store(), (int) ($this->params['serverid'] ?? 0), Settings::USAGE_METRICS);
+        $figures = $numbers ? $this->figures() : null;
+        if ($figures === null) {
+            return [];
+        }
         $found = [];
-        if ($numbers) {
-            foreach ($this->figures() as $service => $usage) {
-                if (isset($numbers[$service]) && $numbers[$service] !== '') {
-                    $found[$numbers[$service]] = $this->used($usage);
-                }
+        foreach ($figures as $service => $usage) {
+            if (isset($numbers[$service]) && $numbers[$service] !== '') {
+                $found[$numbers[$service]] = $this->used($usage);
             }
+        }
+        $absent = count($numbers) - count($found);
+        if ($absent > 0) {
+            Fields::note("Doublehop: metrics of $absent services are not known to the panel. Their figures stay as they were.");
         }
         return $found;
     }
@@ -59,18 +65,18 @@ class Metrics implements ProviderInterface
             . "JOIN tblhosting h ON h.id = v.relid WHERE f.type = 'product' AND f.fieldname = ? AND v.value = ? AND h.server = ?";
         $server = (int) ($this->params['serverid'] ?? 0);
         $row = (new Store())->row($sql, [Settings::NUMBER_FIELD, (string) $tenant, $server]);
-        $usage = $row === null ? null : $this->figures()[(int) $row['relid']] ?? null;
+        $usage = $row === null ? null : ($this->figures() ?? [])[(int) $row['relid']] ?? null;
         return $usage === null ? $this->metrics() : $this->used($usage);
     }
 
-    /** @return array<int, array<string, mixed>> */
-    private function figures(): array
+    /** @return ?array<int, array<string, mixed>> null where they could not be read, which stands in the activity log */
+    private function figures(): ?array
     {
         try {
             return Usage::figures($this->params);
         } catch (Problem $problem) {
             Fields::note('Doublehop: metrics were not read. ' . Guarded::told($problem, $this->params));
-            return [];
+            return null;
         }
     }
 

@@ -136,13 +136,16 @@ class Tab
         }
         $items = array_filter(is_array($free['items'] ?? null) ? $free['items'] : [], 'is_array');
         $more = ($free['next'] ?? null) !== null;
-        $hint = '';
+        $hint = $type = '';
         if (!$items && ($service['server_id'] ?? null) === null) {
             $hint = self::error('No server is free', 'Every server is in a service. Order one from your supplier, or add one in the panel.');
         } elseif ($more) {
-            $hint = self::error('There are more', 'The first ' . self::MOST_LISTED . ' are shown. Attach others in the panel.');
+            $said = 'The first ' . self::MOST_LISTED . ' free servers are listed. Any other is chosen by its name';
+            $type = '<br><label for="doublehop-named">' . $said . '</label> <input type="text" id="doublehop-named" name="'
+                . Attaching::FIELD_NAMED . '" class="form-control input-300 input-inline" maxlength="120" autocomplete="off"'
+                . ' placeholder="hostname, label or main address">';
         }
-        return $this->menu($items, $service) . $hint;
+        return $this->menu($items, $service) . $type . $hint;
     }
 
     /**
