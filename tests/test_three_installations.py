@@ -22,7 +22,7 @@ from tests.peers.served import Served
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(600)]
 
-WEB, SPARE = "web.example.org", "spare.example.org"
+WEB, SPARE, STOCK = "web.example.org", "spare.example.org", "stock.example.org"
 PATIENCE_SECONDS = 120.0
 ABOVE = ("Northgate", "Alder", "The house above", "peer", "upstream", "provider", "reseller")
 
@@ -86,7 +86,7 @@ def row(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Row]:
     try:
         for house, name in zip(houses, ("Northgate Metal", "Alder Hosting", "Cedar Cloud"), strict=True):
             house.ask("begin", name)
-        north.ask("machines", "web", "spare")
+        north.ask("machines", "web", "spare", "stock")
         token = north.ask("reseller", "Alder Hosting")
         for host in (WEB, SPARE):
             north.ask("give", host, "Alder Hosting")
@@ -100,6 +100,10 @@ def row(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Row]:
         with FaultProxy(alder.address) as between:
             tests.append(cedar.ask("buy_from", between.url, token))
             sold = cedar.ask("sell", WEB, "Heron Press")
+            # Nobody asks for its figures: they are fetched because the server was attached.
+            wait_for(
+                lambda: len(cedar.ask("kept_figures", WEB)) >= 25, lambda: cedar.ask("kept_figures", WEB)
+            )
             yield Row(north, alder, cedar, between, tests, sold)
     finally:
         for house in reversed(houses):
@@ -157,10 +161,6 @@ def test_figures_of_weeks_arrive_over_two_hops_with_unit_and_source(row: Row) ->
     today = datetime.now(UTC).date()
     span = [(today - timedelta(days=days)).isoformat() for days in (6, 1)]
     measured = row.north.ask("figures", WEB, *span)
-    # Nobody asked for them: they are fetched because the server was attached.
-    wait_for(
-        lambda: len(row.cedar.ask("kept_figures", WEB)) >= 25, lambda: row.cedar.ask("kept_figures", WEB)
-    )
     kept = row.cedar.ask("kept_figures", WEB)
     there = [line for line in kept if span[0] <= line[0] <= span[1]]
     assert len(measured) == 6
@@ -182,7 +182,7 @@ def test_a_lost_answer_is_unknown_at_the_far_end_and_settled_by_asking(row: Row)
 
 def test_the_middle_house_is_killed_and_the_reboot_happens_once(row: Row) -> None:
     """Down before it was asked: not sent, and sent when it is back. Down after: followed when it is back."""
-    before = row.effects
+    before, asked_above = row.effects, len(row.alder.ask("operations"))
     row.alder.kill()
     reference = row.press("reboot")
     wait_for(
@@ -192,7 +192,7 @@ def test_the_middle_house_is_killed_and_the_reboot_happens_once(row: Row) -> Non
     assert row.cedar.ask("state_of", reference) == ["running", ""]
     assert row.effects == before
     row.alder.start()
-    wait_for(lambda: row.alder.ask("operations")[-1][0] == "reboot", lambda: row.alder.ask("operations"))
+    wait_for(lambda: len(row.alder.ask("operations")) > asked_above, lambda: row.alder.ask("operations"))
     row.alder.kill()
     row.alder.start()
     row.ends(reference, "done")
@@ -209,6 +209,27 @@ def test_no_name_of_a_house_above_reaches_the_client(row: Row) -> None:
     assert str(row.between.port) not in pages
     answers = str(row._client("GET", f"/services/{row.sold['service']}").json())
     assert not any(word.lower() in answers.lower() for word in ("Northgate", "Alder", "house above"))
+
+
+def test_what_a_client_ordered_is_bought_hop_by_hop_and_the_machine_comes_down_to_them(row: Row) -> None:
+    row.north.ask("stock", STOCK, "AX-64", "71.00")
+    row.alder.ask("offer", "Alder L", "99.00")
+    row.cedar.ask("order", "Wren Books")
+    wait_for(lambda: row.alder.ask("orders") != [], lambda: row.cedar.ask("ids"))
+    assert row.alder.ask("orders") == [["Alder L", "99.00"]]
+    # Alder has none left, and buys one in turn, which Northgate has.
+    row.alder.ask("order", "")
+
+    def come(house: Served) -> bool:
+        house.ask("look_after_orders")
+        return STOCK in house.ask("ids")
+
+    wait_for(lambda: come(row.alder), lambda: row.north.ask("orders"))
+    row.alder.ask("fill", STOCK)
+    wait_for(lambda: come(row.cedar) and row.cedar.ask("sold", STOCK), lambda: row.alder.ask("orders"))
+    assert row.alder.ask("orders") == row.north.ask("orders") == []
+    row.ends(row.cedar.ask("press", "reboot", STOCK), "done")
+    assert row.north.ask("effects", "stock") == ["power.reset:graceful"]
 
 
 def test_a_server_that_is_taken_back_is_gone_below_and_nothing_is_sent(row: Row) -> None:

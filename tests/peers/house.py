@@ -31,7 +31,9 @@ from doublehop.bandwidth.models import Total  # noqa: E402
 from doublehop.bandwidth.queries import daily_totals  # noqa: E402
 from doublehop.cli.worker import JOBS, PERIODIC  # noqa: E402
 from doublehop.fleet import actions as fleet  # noqa: E402
+from doublehop.fleet import buying  # noqa: E402
 from doublehop.fleet.models import Allocation, Permission, Server, Upstream  # noqa: E402
+from doublehop.fleet.ordering import offers_of  # noqa: E402
 from doublehop.jobs.engine import Engine  # noqa: E402
 from doublehop.organisations import actions as organisations  # noqa: E402
 from doublehop.organisations.actions.tokens import TokenForm  # noqa: E402
@@ -39,9 +41,11 @@ from doublehop.organisations.actor import Actor  # noqa: E402
 from doublehop.organisations.models import ClientPerson, Organisation, User  # noqa: E402
 from doublehop.organisations.queries import actor_for_user  # noqa: E402
 from doublehop.services import actions as services  # noqa: E402
+from doublehop.services import upkeep  # noqa: E402
 from doublehop.services.actions import brakes, supply  # noqa: E402
+from doublehop.services.actions.buying import buy  # noqa: E402
 from doublehop.services.lifecycle import OPEN_STATES, OperationKind  # noqa: E402
-from doublehop.services.models import Operation, Service  # noqa: E402
+from doublehop.services.models import Operation, Service, SupplyOrder  # noqa: E402
 from doublehop.services.work import sending, settling, steps  # noqa: E402
 from doublehop.site.wsgi import application  # noqa: E402
 from tests.stage import Stage, a_product, a_service, a_stage, run_jobs  # noqa: E402
@@ -159,6 +163,40 @@ class House:
         """To whoever is directly below; staff fill its orders by hand."""
         supply.create_offer(self.owner, supply.OfferForm(name=name, price=price, processor="8 cores"))
 
+    def stock(self, host: str, offer: str, price: str) -> None:
+        """Has one machine free, and an offer that is filled with it at once."""
+        group = fleet.create_server_group(self.owner, offer)
+        fleet.set_group_members(self.owner, group.pk, [self._server(host).pk])
+        supply.create_offer(
+            self.owner,
+            supply.OfferForm(name=offer, price=price, processor="8 cores", server_group_id=group.pk),
+        )
+
+    def order(self, client: str) -> None:
+        """What the house above offers, at its price: for a service of that client, or for the rack."""
+        self.sync()
+        upstream = Upstream.objects.get(driver="peer")
+        (offer,) = offers_of(upstream)
+        service = None
+        if client:
+            row = organisations.create_client(self.owner, name=client, email="desk@wren.example")
+            service = a_service(self.owner, row.pk, a_product(self.owner, f"Product for {client}")).pk
+        buy(self.owner, upstream.pk, offer.offer_id, price=offer.price, service_id=service)
+
+    def orders(self) -> list[list[str]]:
+        """[offer, price] of each that waits here for staff."""
+        rows = SupplyOrder.objects.filter(giver=self.owner.organisation_id, state=SupplyOrder.State.WAITING)
+        return [[row.offer_name, str(row.price)] for row in rows]
+
+    def fill(self, host: str) -> None:
+        row = SupplyOrder.objects.get(giver=self.owner.organisation_id, state=SupplyOrder.State.WAITING)
+        supply.fill_supply(self.owner, row.pk, self._server(host).pk)
+
+    def look_after_orders(self) -> None:
+        """What its worker does every few minutes."""
+        buying.follow_orders({})
+        upkeep.attach_bought({})
+
     def take_back(self, host: str) -> None:
         given = Allocation.objects.get(server=self._server(host), until__isnull=True)
         fleet.end_allocation(self.owner, given.pk)
@@ -223,6 +261,9 @@ class House:
 
     def service_status(self, host: str) -> str:
         return Service.objects.get(server__hostname=host).status
+
+    def sold(self, host: str) -> bool:
+        return Service.objects.filter(server__hostname=host, status="active").exists()
 
     def client_pages(self, host: str) -> str:
         """What the client's person reads of their service, in one text."""
