@@ -33,7 +33,7 @@ class Part:
 
 PARTS = {
     "deep": Part(
-        "2,000 runs of `tests/proofs/test_never_twice.py`, everything asked by everybody: about half an hour",
+        "2,000 runs of `tests/proofs/test_never_twice.py`, everything asked by everybody: about two hours on two cores",
         ("-m", "long", "--timeout", "7200", "tests/proofs/test_never_twice.py"),
         {"DOUBLEHOP_RUNS": "2000", "DOUBLEHOP_DEEDS": "40"},
     ),
