@@ -13,6 +13,7 @@ from doublehop.fleet import queries as fleet
 from doublehop.leap.fields import id_of
 from doublehop.organisations.actor import Actor
 from doublehop.organisations.refusals import NotHere, WrongState
+from doublehop.services import queries as services
 
 if TYPE_CHECKING:
     from django.db.models import QuerySet
@@ -99,8 +100,8 @@ def unix(moment: datetime | None) -> int | None:
 
 def addresses(actor: Actor, given: object) -> list[tuple[str, bool, str]]:
     """(address or network, whether it is the main one, name) each."""
-    rows = fleet.addresses_of(actor, server_id_of(actor, given))
-    return list(rows.values_list("address", "primary", "rdns"))
+    rows = services.addresses_shown(actor, server_id_of(actor, given))
+    return [(row.address, row.primary, row.rdns) for row in rows]
 
 
 def names(actor: Actor, given: object) -> dict[str, str]:

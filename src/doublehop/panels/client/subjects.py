@@ -142,7 +142,7 @@ def address_lines(actor: Actor, glance: Glance) -> list[AddressLine]:
             may_name=may_name and "/" not in row.address and (service is None or service.status in ALIVE),
             typed=row.rdns,
         )
-        for row in fleet.addresses_of(actor, server.pk)
+        for row in queries.addresses_shown(actor, server.pk)
     ]
 
 

@@ -10,6 +10,7 @@ from doublehop.services.queries.catalogue import (
 )
 from doublehop.services.queries.operations import (
     HistoryLine,
+    addresses_shown,
     can_be_cancelled,
     can_be_read_back,
     history,
@@ -46,6 +47,7 @@ __all__ = [
     "Preview",
     "PreviewLine",
     "Waiting",
+    "addresses_shown",
     "batch_of",
     "batches_visible_to",
     "buttons",

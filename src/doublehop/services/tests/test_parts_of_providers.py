@@ -13,7 +13,7 @@ from doublehop.fleet.models import Address, Hold, Server
 from doublehop.organisations import actions as organisations
 from doublehop.organisations.queries import tandem_actor
 from doublehop.organisations.refusals import BadInput, NotAllowed, NotHere, WrongState
-from doublehop.services import actions
+from doublehop.services import actions, queries
 from doublehop.services.lifecycle import OperationKind, OperationState
 from doublehop.services.models import Operation
 from doublehop.services.wording import client_sentence
@@ -76,6 +76,20 @@ def test_a_name_is_set_and_removed_and_pages_know_it_at_once(house):
     name_it(house, address, "")
     run_all_jobs()
     assert Address.objects.get(address=address).rdns == ""
+
+
+def test_a_client_reads_the_names_that_were_set_and_none_that_the_place_gave(house):
+    address = Server.objects.get(pk=house.web.pk).primary_address
+
+    def read_by(actor):
+        return {row.address: row.rdns for row in queries.addresses_shown(actor, house.web.pk)}[address]
+
+    Address.objects.filter(address=address).update(rdns="static.17.northgate.example")
+    assert read_by(house.cast.mara) == ""
+    assert read_by(house.cast.rosa) == "static.17.northgate.example"
+    name_it(house, address, "mail.example.org", house.cast.rosa)
+    run_all_jobs()
+    assert read_by(house.cast.mara) == read_by(house.cast.rosa) == "mail.example.org"
 
 
 @pytest.mark.parametrize(
