@@ -99,7 +99,7 @@ def a_statement(seed, **values):
             reckon(contract, period, found.slots, gap_volume, sample_history=made_up), made_up, found
         )
     span = Span(contract, period, period.start)
-    document = paper.document_of(a_subject(), span, counted)
+    document = paper.document_of(a_subject(), span, counted, seller="Alder")
     return document, paper.pack(counted.metered, period.first, period.slots)
 
 

@@ -9,7 +9,8 @@ from ninja import Router, Schema
 from doublehop import __version__
 from doublehop.api.paging import READ_PROBLEMS
 from doublehop.api.problems import reader
-from doublehop.organisations.queries import token_of
+from doublehop.organisations.actor import Actor
+from doublehop.organisations.queries import brand_of_organisation, token_of
 
 router = Router(tags=["me"])
 
@@ -30,6 +31,11 @@ class Me(Schema):
     now: datetime
 
 
+def _house(actor: Actor) -> str:
+    """A client knows it by its brand: what it is called above is a word of whoever stands there."""
+    return brand_of_organisation(actor.organisation_id).name if actor.is_client else actor.organisation_label
+
+
 @router.get("/me", response={200: Me, **READ_PROBLEMS})
 def me(request: HttpRequest) -> object:
     actor = reader(request)
@@ -37,7 +43,7 @@ def me(request: HttpRequest) -> object:
     return {
         "kind": actor.kind.value,
         "name": actor.label,
-        "organisation": actor.organisation_label,
+        "organisation": _house(actor),
         "organisation_id": actor.organisation_id,
         "client_id": actor.client_id,
         "token": token.handle if token else "",

@@ -216,6 +216,7 @@ def one_operation(request: HttpRequest, response: HttpResponse, reference: str) 
 def steps(request: HttpRequest, reference: str) -> object:
     """What is done one after the other, and how far it is. Not for clients."""
     actor = reader(request)
+    operation = queries.operation(actor, reference)
     return [
         {
             "position": step.position,
@@ -225,9 +226,9 @@ def steps(request: HttpRequest, reference: str) -> object:
             "times_sent": step.times_sent,
             "sent_at": step.sent_at,
             "settled_at": step.settled_at,
-            "sentence": wording.step_sentence(step),
+            "sentence": wording.step_sentence(actor, operation, step),
         }
-        for step in queries.steps_of(actor, queries.operation(actor, reference))
+        for step in queries.steps_of(actor, operation)
     ]
 
 

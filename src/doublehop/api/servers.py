@@ -38,7 +38,8 @@ class IdentifierOut(Schema):
 class ServerOut(Schema):
     """``status``: free, in_service, suspended, passed_on (to an organisation below), withheld or missing. What was read of the
     machine is as of the time beside it. ``free``: it may be attached to a service now. ``suspended``: by whomever;
-    ``suspended_by_you``: what your organisation asked for has been carried out, and it alone can lift that. ``identifiers`` are for staff."""
+    ``suspended_by_you``: what your organisation asked for has been carried out, and it alone can lift that. ``identifiers`` are for staff,
+    and so are other states than in_service and suspended."""
 
     id: int
     label: str
@@ -68,6 +69,8 @@ class ServerInFull(ServerOut):
 
 
 class AddressOut(Schema):
+    """``rdns``: its name. A client's token reads the names that the client or the provider set, and no other."""
+
     address: str
     primary: bool
     rdns: str
@@ -121,7 +124,7 @@ def servers_out(actor: Actor, rows: Sequence["Server"]) -> list[dict[str, Any]]:
     return [
         {
             **_out(actor, row, ours, held=row.pk in held, free=row.pk in free, passed_on=row.pk in gone),
-            "suspended_by_you": row.pk in carried_out,
+            "suspended_by_you": actor.is_staff and row.pk in carried_out,
         }
         for row in rows
     ]
@@ -144,7 +147,9 @@ def _out(
         "hostname": row.hostname,
         "primary_address": row.primary_address,
         "username": row.username,
-        "status": _status(row, held=held, in_service=service is not None, passed_on=passed_on),
+        "status": _status(row, held=held, in_service=service is not None, passed_on=passed_on)
+        if actor.is_staff
+        else ("suspended" if held else "in_service"),
         "free": free,
         "service_id": service.pk if service else None,
         "service_number": service.number if service else None,
@@ -198,7 +203,7 @@ def one_server(request: HttpRequest, server_id: Id) -> object:
 
 @router.get("/servers/{server_id}/addresses", response={200: list[AddressOut], **READ_PROBLEMS})
 def addresses(request: HttpRequest, server_id: Id) -> object:
-    return list(fleet.addresses_of(reader(request), server_id))
+    return services.addresses_shown(reader(request), server_id)
 
 
 @router.get("/servers/{server_id}/permissions", response={200: PermissionsOut, **READ_PROBLEMS})

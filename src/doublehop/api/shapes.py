@@ -44,7 +44,7 @@ class Problem(Schema):
 
 
 def operation_out(actor: Actor, row: "Operation") -> OperationOut:
-    told = wording.client_sentence(row) if actor.is_white_label else row.staff_text
+    told = wording.client_sentence(row) if actor.is_white_label else wording.staff_sentence(actor, row)
     # Codes of failures say what stands behind a machine: they are for staff.
     code = "" if actor.is_white_label else row.failure_code
     is_own = not actor.is_staff or row.service is None or row.service.organisation_id == actor.organisation_id

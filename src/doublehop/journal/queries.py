@@ -9,6 +9,7 @@ from doublehop.journal.models import Audience, Entry
 
 MOST_AT_ONCE = 200
 LONGEST_SEARCH = 120
+_OF_ONE_HOUSE = ("service", "client")
 Row = TypeVar("Row", bound=Model)
 
 
@@ -42,7 +43,10 @@ def entries_for_organisation(
         return list(Entry.objects.filter(pk__in=ids).order_by("-pk"))
     rows = Entry.objects.filter(Exists(theirs.filter(entry_id=OuterRef("pk"))), **wanted)
     if text:
-        rows = rows.filter(Q(target_label__icontains=text) | Q(actor_label__icontains=text))
+        # Only in what they read: else names of another house could be found out letter by letter.
+        own = Q(organisation_id=organisation_id) | Q(organisation_id=None)
+        named = Q(target_label__icontains=text) & (own | ~Q(target_kind__in=_OF_ONE_HOUSE))
+        rows = rows.filter(named | Q(actor_label__icontains=text) & own)
     return _page(rows, "pk", before_id, after_id, limit)
 
 

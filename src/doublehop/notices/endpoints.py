@@ -24,7 +24,7 @@ from doublehop.organisations import record, texts, vault
 from doublehop.organisations.actions.sign_ins import require
 from doublehop.organisations.actor import Actor, Duty, Scope
 from doublehop.organisations.once import once
-from doublehop.organisations.queries import clients_visible_to
+from doublehop.organisations.queries import brand_of_organisation, clients_visible_to
 from doublehop.organisations.refusals import BadInput, NotAllowed, NotHere, WrongState
 
 MOST_ENDPOINTS = 20
@@ -227,7 +227,11 @@ def _active(row: WebhookEndpoint) -> WebhookEndpoint:
 
 def _who(actor: Actor, row: WebhookEndpoint) -> str:
     """A client is not told by name who of the house's staff did it."""
-    by = actor.label if row.client_id is None or actor.is_client else actor.organisation_label
+    by = (
+        actor.label
+        if row.client_id is None or actor.is_client
+        else brand_of_organisation(actor.organisation_id).name
+    )
     return f"Paused by {by}."[:300]
 
 

@@ -28,14 +28,14 @@ _NONE, _MEASURED, _PART, _MISSING, _MADE_UP = range(len(STATES))
 TABLE_HEAD = ("start", "in", "out", "state")
 
 
-def document_of(subject: Subject, span: Span, counted: Count) -> dict[str, Any]:
-    """Everything but the slots. Nothing in it names an upstream."""
+def document_of(subject: Subject, span: Span, counted: Count, *, seller: str) -> dict[str, Any]:
+    """Everything but the slots. Nothing in it names an upstream; ``seller`` is the name of a brand."""
     one = subject.members[0]
     outside = counted.metered.outside if counted.metered else ()
     return {
         "format": FORMAT,
         "version": VERSION,
-        "organisation": one.organisation.name,
+        "organisation": seller,
         "client": one.client.name,
         "product": subject.product_at(span.counted_from).name,
         "services": [str(member) for member in subject.members],

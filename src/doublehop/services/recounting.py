@@ -41,7 +41,7 @@ def recount(statement: Statement) -> Recount:
     )
     subject = subject_of_statement(statement)
     counted = count(subject, span)
-    new = paper.document_of(subject, span, counted)
+    new = paper.document_of(subject, span, counted, seller=statement.document["organisation"])
     differs = tuple(
         (name, str(was), str(new["figures"][name]))
         for name, was in document["figures"].items()

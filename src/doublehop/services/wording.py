@@ -1,7 +1,8 @@
 """What operations are called and what people read about them. Staff read causes; clients never do."""
 
+from doublehop.fleet.queries import owns
 from doublehop.organisations.actor import Actor, ActorKind
-from doublehop.services.lifecycle import OperationKind, OperationState, StepKind, StepState
+from doublehop.services.lifecycle import OPEN_STATES, OperationKind, OperationState, StepKind, StepState
 from doublehop.services.models import Operation, Step
 
 NAME: dict[str, str] = {
@@ -134,19 +135,45 @@ def asked_by(actor: Actor, operation: Operation) -> str:
         return "automatic"
     if actor.is_tandem:
         return operation.actor_label if operation.actor_user_id == actor.user_id else "our staff"
+    if actor.is_client:
+        # Not by name, nor by which program of theirs: a LEAP account has a name that a house above chose.
+        return operation.actor_label if operation.actor_kind == ActorKind.CLIENT else "our staff"
     own_house = operation.organisation_id == operation.actor_organisation_id == actor.organisation_id
     if own_house or actor.is_system:
         return operation.actor_label
-    if actor.is_client:
-        return "our staff"
     if operation.server.upstream.organisation_id == actor.organisation_id:
         return operation.organisation.name
     return "a level above"
 
 
-def step_sentence(step: Step) -> str:
+OURS = frozenset(
+    {"suspended", "restored", "too_late", "detached", "not_allowed", "not_offered", "read_back", "deadline"}
+)
+"""Codes of failures whose text is written here: it names nobody, whoever reads it."""
+_ELSEWHERE = {
+    "wrong_machine": "It was not sent: what answers is not the machine that was attached.",
+    "missing": "It was not sent: the machine is not listed any more.",
+}
+
+
+def staff_sentence(actor: Actor, operation: Operation) -> str:
+    """What came of it, for staff; empty where there is nothing to say. What an upstream told, its name in it, is read by the
+    organisation that it belongs to: whoever received the server learns what that means for them."""
+    if not operation.staff_text or owns(actor, operation.server) or operation.failure_code in OURS:
+        return operation.staff_text
+    if operation.kind == OperationKind.TERMINATE:
+        return operation.staff_text
+    what, ask = thing(operation.kind), f"Whoever provides the machine can look {operation.reference} up."
+    if operation.state == OperationState.FAILED:
+        return _ELSEWHERE.get(operation.failure_code, f"The {what} could not be done at the machine. {ask}")
+    if operation.state == OperationState.UNKNOWN:
+        return f"No certain answer came back from the machine. {ask}"
+    return f"The machine cannot be reached at the moment. {ask}" if operation.state in OPEN_STATES else ""
+
+
+def step_sentence(actor: Actor, operation: Operation, step: Step) -> str:
     """What staff read below a step that is not begun or runs."""
-    if step.note:
+    if step.note and (owns(actor, operation.server) or operation.failure_code in OURS):
         return step.note
     if step.state == StepState.PENDING:
         return "Not started"

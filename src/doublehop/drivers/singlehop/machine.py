@@ -180,8 +180,9 @@ class SinglehopSuspension(_Part):
         return suspended
 
     def suspend(self, reason: str) -> Ticket:
+        """Our own reason is about a client of ours, and none of their business."""
         api = self._account.main
-        return self._ticket(api.way, api.suspend(self._id, reason or "Suspended"), suspended=True)
+        return self._ticket(api.way, api.suspend(self._id, "Suspended"), suspended=True)
 
     def unsuspend(self) -> Ticket:
         api = self._account.main

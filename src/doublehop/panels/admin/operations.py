@@ -104,7 +104,7 @@ def _steps(actor: Actor, operation: Any) -> list[StepLine]:
         StepLine(
             step.state,
             wording.STEP_NAME.get(step.kind, step.kind),
-            wording.step_sentence(step),
+            wording.step_sentence(actor, operation, step),
             step.settled_at or step.sent_at,
         )
         for step in queries.steps_of(actor, operation)
@@ -137,7 +137,8 @@ def _known(actor: Actor, operation: Any) -> list[Known]:
         if step.sent_at and step.answered_at is None:
             lines.append(Known(None, "No answer came back", ": we do not know whether it acted"))
         elif step.answered_at is not None:
-            lines.append(Known(step.answered_at, "Answered", f": {step.note}" if step.note else ""))
+            told = wording.step_sentence(actor, operation, step) if step.note else ""
+            lines.append(Known(step.answered_at, "Answered", f": {told}" if told else ""))
     server = operation.server
     if server.power_read_at is not None:
         tail = ". A restart leaves no trace in this reading" if operation.kind == OperationKind.REBOOT else ""
@@ -159,6 +160,7 @@ def _panel(actor: Actor, operation: Any) -> dict[str, Any]:
         "steps": _steps(actor, operation),
         "can_be_read_back": queries.can_be_read_back(operation),
         "known": _known(actor, operation) if operation.state == OperationState.UNKNOWN else [],
+        "sentence": wording.staff_sentence(actor, operation),
         "client_reads": wording.client_sentence(operation),
         "is_own": is_own,
         "is_open": is_open,

@@ -17,7 +17,7 @@ from doublehop.fleet.permissions import visible_to as servers_visible_to
 from doublehop.fleet.queries import chain_of
 from doublehop.jobs.actions import ring
 from doublehop.organisations import record, texts
-from doublehop.organisations.actor import Actor
+from doublehop.organisations.actor import Actor, house_of
 from doublehop.organisations.once import caller_of, reserve
 from doublehop.organisations.refusals import BadInput, KeyReused, NotHere, WrongState
 from doublehop.services.actions.brakes import brake
@@ -238,6 +238,11 @@ def settle_row(
 
 
 def write_line(actor: Actor, verb: str, operation: Operation, *, result: str, sentence: str = "") -> None:
+    """What the worker did is the house's that asked: a line of nobody would be everybody's, its reason with it."""
+    if not actor.organisation_id and operation.organisation_id:
+        actor = house_of(operation.organisation_id, operation.organisation.name)
+    # A client is not told of what they were nearly asked to bear.
+    came_to_nothing = operation.held_at and operation.hold_id is None and result in ("cancelled", "failed")
     record.write(
         actor,
         verb,
@@ -250,7 +255,7 @@ def write_line(actor: Actor, verb: str, operation: Operation, *, result: str, se
         details={"reference": operation.reference},
         server_id=operation.server_id,
         service_id=operation.service_id,
-        client_id=operation.client_id,
+        client_id=None if came_to_nothing else operation.client_id,
         also=[operation.organisation_id, *chain_of(operation.server)],
     )
 

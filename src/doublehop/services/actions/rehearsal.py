@@ -57,19 +57,25 @@ def rehearse(deed: Callable[[], Operation]) -> Rehearsal:
             service=str(operation.service) if operation.service else "",
             steps=tuple(STEP_NAME[step.kind] for step in operation.steps.all()),
             held=operation.state == OperationState.HELD,
-            not_sent=_not_sent(operation.server),
+            not_sent=_not_sent(operation),
         )
         transaction.set_rollback(True)
     return found
 
 
-def _not_sent(server: Server) -> str:
-    """What the door would say. It is no refusal: the state may have changed by the time of the sending."""
+def _not_sent(operation: Operation) -> str:
+    """What the door would say. It is no refusal: the state may have changed by the time of the sending. Whoever received the
+    server reads nothing of the upstream it comes from."""
+    server = operation.server
+    is_own = server.upstream.organisation_id == operation.organisation_id
     if not server.upstream.armed:
-        return "It would not be sent: its upstream observes only."
+        why = "its upstream observes only" if is_own else "nothing is done at this machine at present"
+        return f"It would not be sent: {why}."
     if server.missing_since is not None:
         return "It would not be sent: the machine is not listed any more."
     if in_quarantine():
         return f"It would wait: {AWAITS_CONFIRMATION}."
     peace = why_left_in_peace(server.upstream)
-    return f"It would not be sent now: {peace.text}." if peace is not None else ""
+    if peace is None:
+        return ""
+    return f"It would not be sent now: {peace.text if is_own else 'the machine cannot be reached at the moment'}."

@@ -115,5 +115,7 @@ def _call_off(actor: Actor, operation: Operation, text: str) -> None:
     operation.steps.filter(state=StepState.PENDING).update(
         state=StepState.FAILED, settled_at=timezone.now(), note=text
     )
-    settle_row(operation, OperationState.FAILED, by=actor.label, code="restored", text=text)
+    is_theirs = operation.organisation_id == actor.organisation_id
+    by = actor.label if is_theirs else "the operator of this installation"
+    settle_row(operation, OperationState.FAILED, by=by, code="restored", text=text)
     write_line(actor, f"operation.{operation.kind}.failed", operation, result="failed", sentence=text)

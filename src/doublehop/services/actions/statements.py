@@ -12,6 +12,7 @@ from doublehop.organisations import record, texts
 from doublehop.organisations.actions.billing_systems import refuse_other_billing
 from doublehop.organisations.actor import Actor, Duty, house_of
 from doublehop.organisations.once import once
+from doublehop.organisations.queries import brand_of_organisation
 from doublehop.organisations.refusals import BadInput, NotAllowed, NotHere, WrongState
 from doublehop.services import paper
 from doublehop.services.charging import Span, Subject, count, spans, subjects
@@ -90,7 +91,9 @@ def _close(subject: Subject, span: Span, now: datetime) -> int:
         measured=counted.reckoned.measured,
         is_thin=counted.reckoned.is_thin,
         sample_history=counted.sample_history,
-        document=paper.document_of(subject, span, counted),
+        document=paper.document_of(
+            subject, span, counted, seller=brand_of_organisation(one.organisation_id).name
+        ),
         slots=paper.pack(counted.metered, span.period.first, span.period.slots),
         closed_at=now,
     )

@@ -308,7 +308,7 @@ def _tell_giver(order: SupplyOrder, heading: str) -> None:
             filter(
                 None,
                 (
-                    f"{heading}. {order} was asked by {order.asked_by} and waits for you.",
+                    f"{heading}. {order} of {order.organisation.name} waits for you.",
                     f"Hostname: {order.hostname}" if order.hostname else "",
                     f"Note: {order.note}" if order.note else "",
                 ),

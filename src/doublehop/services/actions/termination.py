@@ -126,7 +126,7 @@ def _ask_to_take_back(operation: Operation) -> str:
         return f"Nobody was asked to take {server.label} back. Cancel it{where}, if it is charged for."
     try:
         with transaction.atomic():
-            ask_cancellation(house, server.pk, reason=operation.reason)
+            ask_cancellation(house, server.pk, reason="The service has ended.")
     except WrongState:
         return f"Whoever gave {server.label} has been asked to take it back before."
     return f"Whoever gave {server.label} was asked to take it back."

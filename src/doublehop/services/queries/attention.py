@@ -24,7 +24,7 @@ from doublehop.services.queries.batches import batches_visible_to, held_count
 from doublehop.services.queries.billing import late_services
 from doublehop.services.queries.supply import waiting_supply
 from doublehop.services.welcome import WELCOMED_WITHIN
-from doublehop.services.wording import NAME
+from doublehop.services.wording import NAME, staff_sentence
 
 MOST_OF_A_KIND = 10
 READ_WITHIN = timedelta(hours=1)
@@ -100,8 +100,12 @@ def _batches(actor: Actor) -> list[Need]:
     return needs
 
 
+def _sentences(*told: str) -> str:
+    return " ".join(filter(None, told))
+
+
 def _unknown(actor: Actor) -> list[Need]:
-    rows = Operation.objects.select_related("server", "client").filter(
+    rows = Operation.objects.select_related("server__upstream", "client").filter(
         organisation_id=actor.organisation_id, state=OperationState.UNKNOWN
     )
     return [
@@ -109,7 +113,7 @@ def _unknown(actor: Actor) -> list[Need]:
             "operation",
             row.reference,
             f"{NAME[row.kind]} of {row.server.label} has an unknown outcome",
-            f"{row.staff_text} {row.client.name} waits." if row.client else row.staff_text,
+            _sentences(staff_sentence(actor, row), f"{row.client.name} waits." if row.client else ""),
             row.asked_at,
             "unknown",
         )
@@ -125,7 +129,7 @@ def _failed_suspensions(actor: Actor) -> list[Need]:
         id__gt=OuterRef("pk"),
         organisation_id=actor.organisation_id,
     )
-    rows = Operation.objects.select_related("server").filter(
+    rows = Operation.objects.select_related("server__upstream").filter(
         ~Exists(later),
         organisation_id=actor.organisation_id,
         kind__in=HOLD_KINDS,
@@ -138,7 +142,7 @@ def _failed_suspensions(actor: Actor) -> list[Need]:
             "operation",
             row.reference,
             f"{NAME[row.kind]} of {row.server.label} failed",
-            row.staff_text,
+            staff_sentence(actor, row),
             row.asked_at,
             "failed",
         )

@@ -7,20 +7,28 @@ from datetime import datetime
 from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.utils import timezone
 
-from doublehop.fleet.models import Permission
+from doublehop.fleet import queries as fleet
+from doublehop.fleet.models import Address, Permission
 from doublehop.fleet.permissions import open_at
 from doublehop.organisations.actor import Actor
 from doublehop.organisations.once import caller_of
 from doublehop.organisations.refusals import NotHere
 from doublehop.organisations.texts import searched
 from doublehop.services import wording
-from doublehop.services.lifecycle import CANCELLABLE, PRESSING_STATES, Nature, OperationState, StepState
+from doublehop.services.lifecycle import (
+    CANCELLABLE,
+    PRESSING_STATES,
+    Nature,
+    OperationKind,
+    OperationState,
+    StepState,
+)
 from doublehop.services.models import Operation, Service, Step
 
 
 def operations_visible_to(actor: Actor) -> QuerySet[Operation]:
     """Staff: asked within their organisation, or on machines of their own. Clients: on their services. Newest by id."""
-    rows = Operation.objects.select_related("server", "service", "client", "organisation", "batch")
+    rows = Operation.objects.select_related("server__upstream", "service", "client", "organisation", "batch")
     if actor.is_system:
         return rows
     if actor.client_id is not None:
@@ -52,6 +60,24 @@ def _while_permitted(actor: Actor) -> Exists:
         since__lte=OuterRef("asked_at"),
     )
     return Exists(mine)
+
+
+def addresses_shown(actor: Actor, server_id: int) -> list[Address]:
+    """The server's addresses, the main one first. Clients and Tandem users read the names that they or their provider set:
+    one that the place gave an address says whose place it is. Raises NotHere."""
+    rows = list(fleet.addresses_of(actor, server_id))
+    if actor.is_white_label and any(row.rdns for row in rows):
+        named = operations_visible_to(actor).filter(
+            server_id=server_id, kind=OperationKind.SET_RDNS, state=OperationState.DONE
+        )
+        given = {
+            asked["address"]: asked["name"]
+            for asked in named.order_by("id").values_list("parameters", flat=True)
+        }
+        for row in rows:
+            if row.rdns.lower().removesuffix(".") != given.get(row.address):
+                row.rdns = ""
+    return rows
 
 
 def operation(actor: Actor, reference: str) -> Operation:
@@ -123,7 +149,7 @@ def _lines(actor: Actor, rows: QuerySet[Operation], limit: int) -> list[HistoryL
     for item in rows.order_by("-id")[:limit]:
         outcome = wording.client_sentence(item)
         if actor.is_staff:
-            outcome = item.staff_text or outcome
+            outcome = wording.staff_sentence(actor, item) or outcome
         lines.append(
             HistoryLine(
                 reference=item.reference,

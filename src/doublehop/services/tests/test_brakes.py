@@ -194,6 +194,8 @@ def test_clients_learn_nothing_of_what_came_to_nothing(house, rows):
     actions.refuse(house.cast.rosa, Batch.objects.get().pk, why="Wrong")
     run_all_jobs()
     assert not operations_visible_to(house.cast.mara).filter(pk=held.pk).exists()
+    lines = Entry.objects.filter(verb="operation.suspend.cancelled", details__reference=held.reference)
+    assert [line.client_id for line in lines] == [None], "their webhooks are told of what is about them"
     reboot = next(one for one in buttons(house.cast.mara, rows[-1]) if one.kind == OperationKind.REBOOT)
     assert reboot.why_not == ""
 

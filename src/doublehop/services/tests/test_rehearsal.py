@@ -77,13 +77,13 @@ def test_every_guard_runs(house):
 
 def test_it_says_that_nothing_would_be_sent(house):
     fleet.disarm(house.cast.ines, house.stage.upstream.pk)
-    assert "observes only" in rehearse(suspension(house, house.service)).not_sent
+    assert "nothing is done at this machine" in rehearse(suspension(house, house.service)).not_sent
 
 
 def test_it_says_that_it_would_wait(house):
     house.stage.upstream.rests_until = timezone.now() + timedelta(minutes=5)
     house.stage.upstream.save()
-    assert "asked for patience" in rehearse(suspension(house, house.service)).not_sent
+    assert "cannot be reached at the moment" in rehearse(suspension(house, house.service)).not_sent
     restored.begin(Installation.Why.RESTORED, copy_taken_at=timezone.now())
     assert AWAITS_CONFIRMATION in rehearse(suspension(house, house.service)).not_sent
 

@@ -12,6 +12,7 @@ from doublehop import verify_statement
 from doublehop.bandwidth.models import Block, Daily, GapVolume, Total
 from doublehop.bandwidth.slots import slot_of
 from doublehop.journal.models import Entry
+from doublehop.organisations.models import Brand
 from doublehop.organisations.refusals import BadInput, NotAllowed, NotHere, WrongState
 from doublehop.services import upkeep
 from doublehop.services.actions import statements as actions
@@ -82,6 +83,11 @@ class TestClosing:
         seen = usage(cast.rosa, sold.pk, now=NOVEMBER - timedelta(seconds=1))
         actions.close_due(CLOSED)
         assert Statement.objects.get().document["figures"]["quantity"] == str(seen.reckoned.quantity)
+
+    def test_it_carries_the_brand_and_not_what_a_house_above_calls_the_seller(self, cast, sold):
+        Brand.objects.filter(organisation=cast.alder).update(name="Alder")
+        actions.close_due(CLOSED)
+        assert Statement.objects.get().document["organisation"] == "Alder"
 
     def test_it_is_never_changed(self, sold):
         actions.close_due(CLOSED)

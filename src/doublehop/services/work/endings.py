@@ -20,7 +20,8 @@ from doublehop.fleet.actions import (
 )
 from doublehop.fleet.actions.servers import ring_refresh
 from doublehop.fleet.door import NotSent
-from doublehop.organisations.actor import SYSTEM
+from doublehop.organisations.actor import SYSTEM, house_of
+from doublehop.services import wording
 from doublehop.services.actions.operations import settle_row, write_line
 from doublehop.services.actions.services import follow_holds
 from doublehop.services.lifecycle import OperationKind, OperationState, StepKind, StepState
@@ -109,9 +110,7 @@ def fail(operation: Operation, refusal: NotSent) -> None:
     if refusal.code == "wrong_machine":
         # Read anew, so that staff see both identities side by side.
         ring_refresh(operation.server, full=True)
-    write_line(
-        SYSTEM, f"operation.{operation.kind}.failed", operation, result="failed", sentence=refusal.text
-    )
+    _tell(operation, "failed")
 
 
 @transaction.atomic
@@ -121,4 +120,11 @@ def park(operation: Operation, code: str, text: str) -> None:
     operation.steps.filter(state=StepState.SENT).update(state=StepState.UNKNOWN, note=text[:500])
     _keep_effects(operation)
     settle_row(operation, OperationState.UNKNOWN, code=code, text=text)
-    write_line(SYSTEM, f"operation.{operation.kind}.unknown", operation, result="unknown", sentence=text)
+    _tell(operation, "unknown")
+
+
+def _tell(operation: Operation, result: str) -> None:
+    """Its own organisation reads the line, which need not be the one whose upstream failed."""
+    house = house_of(operation.organisation_id, operation.organisation.name)
+    sentence = wording.staff_sentence(house, operation)
+    write_line(house, f"operation.{operation.kind}.{result}", operation, result=result, sentence=sentence)

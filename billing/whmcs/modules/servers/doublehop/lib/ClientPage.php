@@ -116,6 +116,8 @@ class ClientPage
     private function figures(array $service, array $got): array
     {
         $open = $service['open_operation'] ?? null;
+        // What staff have not approved yet is not under way, and may never be.
+        $open = is_array($open) && ($open['state'] ?? '') !== 'held' ? $open : null;
         $seen = Panel::fieldsOf($service) + [
             'at' => time(),
             'userid' => (int) ($this->params['userid'] ?? 0),
@@ -124,7 +126,7 @@ class ClientPage
             'power' => (string) ($service['power_state'] ?? ''),
             'power_at' => Fields::time($service['power_read_at'] ?? null),
             'actions' => array_values(array_filter((array) ($service['actions'] ?? []), 'is_string')),
-            'open' => is_array($open) ? Fields::words((string) ($open['kind'] ?? '')) : '',
+            'open' => $open !== null ? Fields::words((string) ($open['kind'] ?? '')) : '',
             'addresses' => [],
             'days' => [],
         ];

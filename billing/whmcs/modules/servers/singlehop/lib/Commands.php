@@ -14,6 +14,8 @@ class Commands
     /** So long a command waits for its end before it says that there is none yet. */
     const WAIT_SECONDS = 8.0;
     const LOOK_EVERY_MICROSECONDS = 300000;
+    /** Our own is about a client of ours, and nobody else's business. */
+    const REASON = 'Suspended by the billing system';
     const OPEN = ['', 'asked', 'held', 'queued', 'running'];
     const NAMES = ['suspend' => 'suspension', 'unsuspend' => 'unsuspension', 'reboot' => 'reboot'];
 
@@ -60,10 +62,8 @@ class Commands
                 return $ended;
             }
         }
-        $reason = trim((string) ($this->params['suspendreason'] ?? ''));
-        $reason = mb_substr($reason !== '' ? $reason : 'Suspended by the billing system', 0, 200);
         try {
-            $this->remember('suspend', $this->leap()->suspend($this->serverId, $reason), 'suspension');
+            $this->remember('suspend', $this->leap()->suspend($this->serverId, self::REASON), 'suspension');
         } catch (Problem $problem) {
             if ($problem->kind === Problem::NO_COMMAND) {
                 return $this->withdraw();
