@@ -32,9 +32,10 @@ _ROUTES = {"service": "admin-service", "server": "admin-server", "client": "admi
 _ROUTES |= {"upstream": "admin-upstream", "operation": "admin-operation"}
 _ROUTES |= {"supply": "admin-supply-order", "batch": "admin-batch"}
 _ROUTES |= {"identity": "admin-server-identity", "token": "admin-token"}
-_LISTS = {"doubt": "admin-bandwidth-doubts"}
+_LISTS = {"doubt": "admin-bandwidth-doubts", "brand": "admin-brand"}
 _REMEDY = {
     "doubt": "Decide",
+    "brand": "Open the brand",
     "supply": "Open the order",
     "batch": "Decide",
     "identity": "Compare",
@@ -61,6 +62,7 @@ _DOTS: dict[str, Look] = {
     "supply": Look("working", icon="shopping-cart", word="Waits"),
     "server": Look("suspended", icon="alert-triangle", word="Missing"),
     "doubt": Look("suspended", icon="question-mark", word="In doubt"),
+    "brand": Look("suspended", icon="alert-triangle", word="Not yours"),
     "worker": Look("failed", icon="alert-triangle", word="Stopped"),
 }
 

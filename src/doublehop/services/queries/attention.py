@@ -16,7 +16,8 @@ from doublehop.fleet.queries import (
 from doublehop.fleet.rests import is_refused
 from doublehop.jobs.queries import worker_is_silent, worker_seen_at
 from doublehop.organisations.actor import Actor
-from doublehop.organisations.queries import other_installations
+from doublehop.organisations.models import Brand
+from doublehop.organisations.queries import clients_visible_to, other_installations
 from doublehop.services.guards import HOLD_KINDS
 from doublehop.services.lifecycle import OperationState, ServiceStatus
 from doublehop.services.models import Operation, Service, SupplyOrder
@@ -62,6 +63,7 @@ def needs_a_person(actor: Actor) -> list[Need]:
         *_missing(actor),
         *_changed(actor),
         *_in_doubt(actor),
+        *_mails_of_another(actor),
     ]
 
 
@@ -290,6 +292,25 @@ def _in_doubt(actor: Actor) -> list[Need]:
             "suspended",
         )
         for _, name, count, oldest in open_doubts(actor)[:MOST_OF_A_KIND]
+    ]
+
+
+def _mails_of_another(actor: Actor) -> list[Need]:
+    """Without an address of its own, a reseller's mails to clients come from that of whoever runs the installation."""
+    rows = Brand.objects.filter(organisation_id=actor.organisation_id, organisation__parent__isnull=False)
+    bare = rows.filter(support_email="").values_list("organisation__created_at", flat=True).first()
+    if bare is None or not clients_visible_to(actor).exists():
+        return []
+    text = "Clients read it on each of them. Set a support e-mail of your own, and they come from that."
+    return [
+        Need(
+            "brand",
+            "",
+            "Mails to your clients come from an address that is not yours",
+            text,
+            bare,
+            "suspended",
+        )
     ]
 
 

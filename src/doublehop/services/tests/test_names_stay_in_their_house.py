@@ -13,6 +13,7 @@ from doublehop.fleet.models import Upstream
 from doublehop.journal.models import Entry
 from doublehop.journal.queries import entries_for_organisation
 from doublehop.organisations.actor import ActorKind
+from doublehop.organisations.models import Brand
 from doublehop.services import actions
 from doublehop.services.actions.rehearsal import rehearse
 from doublehop.services.lifecycle import OperationKind, OperationState
@@ -108,6 +109,16 @@ def test_a_client_reads_of_others_only_that_it_was_our_staff(house, kind, label)
 
 def _named_address(house) -> dict[str, str]:
     return {"address": house.web.primary_address, "name": "a.example.org"}
+
+
+def test_staff_are_told_whose_address_their_mails_would_come_from(house):
+    def told(actor):
+        return [need.heading for need in needs_a_person(actor) if need.kind == "brand"]
+
+    assert told(house.cast.rosa) == []
+    Brand.objects.update(support_email="")
+    assert told(house.cast.rosa) == ["Mails to your clients come from an address that is not yours"]
+    assert told(house.cast.ines) == [], "the installation is theirs"
 
 
 def test_names_of_another_house_are_not_found_by_searching_for_them(house):
