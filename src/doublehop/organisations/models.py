@@ -6,6 +6,7 @@ from uuid import uuid4
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.db import models
 from django.db.models import Q
+from django.db.models.functions import Coalesce
 from django.utils import timezone
 
 from doublehop.driver_kit.secret import Secret
@@ -24,10 +25,8 @@ class Organisation(models.Model):
 
     class Meta:
         constraints = [
-            # One installation has one root.
-            models.UniqueConstraint(
-                fields=["parent"], condition=Q(parent__isnull=True), name="one_root", nulls_distinct=False
-            ),
+            # One installation has one root. SQLite can't take nulls as alike, so what is unique is a nought in their place.
+            models.UniqueConstraint(Coalesce("parent", 0), condition=Q(parent__isnull=True), name="one_root"),
         ]
 
     def __str__(self) -> str:

@@ -3,7 +3,7 @@
 import dataclasses
 
 import pytest
-from django.db import IntegrityError
+from django.db import IntegrityError, transaction
 from django.db.models import Max
 from hypothesis import given
 from hypothesis import strategies as st
@@ -12,7 +12,7 @@ from tests.cast import a_cast
 from doublehop.journal.queries import entries_for_client, entries_for_organisation
 from doublehop.organisations import actions, contrast, hosts
 from doublehop.organisations.actor import SYSTEM, ActorKind, Role
-from doublehop.organisations.models import Brand, Client, User
+from doublehop.organisations.models import Brand, Client, Organisation, User
 from doublehop.organisations.queries import (
     ancestor_ids,
     client,
@@ -50,6 +50,8 @@ def test_staff_see_their_own_organisation_and_those_below(cast):
 def test_there_is_one_root(cast):
     with pytest.raises(WrongState):
         actions.create_root("Second", owner_name="X", owner_email="x@example.org", owner_password=LONG)
+    with pytest.raises(IntegrityError), transaction.atomic():
+        Organisation.objects.create(name="Second", path="/0/")
 
 
 def test_a_provider_makes_a_reseller_and_its_first_owner_and_no_more(cast):
