@@ -108,7 +108,8 @@ class BandwidthOut(Schema):
 
 
 class Window(Schema):
-    """Without ``start`` from the beginning of this month (UTC), without ``end`` until now; at most 10,000 points."""
+    """Without ``start`` from the beginning of this month (UTC), without ``end`` until now; at most 10,000 points
+    and 400 days."""
 
     start: datetime | None = None
     end: datetime | None = None

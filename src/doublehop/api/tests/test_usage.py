@@ -80,7 +80,10 @@ def test_the_window_is_bounded(metered):
     long = f"/services/{service.pk}/bandwidth?start=2001-01-01T00:00:00&step="
     refused = shop.get(f"{long}5m")
     assert (refused.status_code, refused.json()["field"]) == (422, "step")
-    assert shop.get(f"{long}1d").status_code == 200
+    refused = shop.get(f"{long}1d")
+    assert (refused.status_code, refused.json()["field"]) == (422, "start")
+    year = f"{timezone.now() - timedelta(days=399):%Y-%m-%d}"
+    assert shop.get(f"/services/{service.pk}/bandwidth?start={year}&step=1d").status_code == 200
     backwards = shop.get(f"/services/{service.pk}/bandwidth?start=2026-03-01&end=2026-02-01").json()
     assert (backwards["points"], backwards["octets_in"], backwards["coverage_percent"]) == ([], 0, None)
     assert Program(cast.tam).get(f"/services/{service.pk}/bandwidth").status_code == 404

@@ -20,6 +20,8 @@ from doublehop.services.models import Attachment, PeriodUsage, Service
 from doublehop.services.queries.services import service
 
 MOST_POINTS = 10_000
+MOST_DAYS = 400
+"""So many days of slots are added up for one answer: some megabytes of them."""
 EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
 
 
@@ -98,6 +100,10 @@ def carried(
     last = max(first, min(slot_of(until), horizon(windows, now)))
     if (last - first) // step.slots > MOST_POINTS:
         raise BadInput(f"That is more than {MOST_POINTS:,} points. Choose a longer step.", field="step")
+    if last - first > MOST_DAYS * SLOTS_PER_DAY:
+        raise BadInput(
+            f"That is more than {MOST_DAYS} days. Ask for one part after the other.", field="start"
+        )
     found = metered(windows, first, last)
     if windows and not found.is_wired:
         return _of_totals(windows, start_of(first), until, step)
