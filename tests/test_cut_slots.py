@@ -1,7 +1,8 @@
-"""A machine that changes hands in the middle of a slot: every byte belongs to one side at most, and only the slot of the change to nobody."""
+"""A machine that changes hands in the middle of a slot: every byte belongs to one side at most, and only the slots about the change to nobody."""
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ import time_machine
 from doublehop.bandwidth.actions import pack_days, write_round
 from doublehop.bandwidth.models import Block, Chunk
 from doublehop.bandwidth.queries.sight import read_slots, see
-from doublehop.bandwidth.slots import slot_of
+from doublehop.bandwidth.slots import clear_from, clear_until, slot_of
 from doublehop.driver_kit.contract import CounterReading, PortCounter
 from doublehop.fleet.models import Port
 from doublehop.organisations.models import Client
@@ -31,25 +32,25 @@ OCTETS = [10**9 + 7**3 * number**2 for number in range(ROUNDS)]
 
 
 class Wire:
-    """One port of a switch, read every five minutes while the clock goes on."""
+    """One port of a switch, read every five minutes while the clock goes on, so much later than the grid."""
 
-    def __init__(self, server):
+    def __init__(self, server, late=timedelta(0), octets=OCTETS):
         self.port = Port.objects.get(server=server)
         Port.objects.exclude(pk=self.port.pk).delete()
-        self.number = 0
-        self.read(T0)
+        self.begin, self.octets, self.number = T0 + late, octets, 0
+        self.read(self.begin)
 
     def read(self, at):
-        total = sum(OCTETS[: self.number])
+        total = sum(self.octets[: self.number])
         counter = PortCounter(self.port.if_name, in_octets=total, out_octets=3 * total, speed_bps=10**11)
         uptime = (self.number + 1) * 300 * 100
         write_round(self.port.upstream_id, CounterReading("sw1", at, uptime, (counter,)))
 
     def run(self, clock, until):
         """Up to the last round before that moment, which is left on the clock."""
-        while T0 + (self.number + 1) * FIVE <= until:
+        while self.begin + (self.number + 1) * FIVE <= until:
             self.number += 1
-            self.read(T0 + self.number * FIVE)
+            self.read(self.begin + self.number * FIVE)
         clock.move_to(until)
 
 
@@ -65,6 +66,7 @@ def judge(whole, parts, cut):
     octets, measured = whole
     cuts = np.zeros(ROUNDS, dtype=bool)
     cuts[[slot - slot_of(T0) for slot in cut]] = True
+    assert 0 < cuts.sum() < 10
     seen = np.sum([known for _, known in parts], axis=0)
     assert seen.max() == 1
     assert not seen[cuts].any()
@@ -109,7 +111,7 @@ def test_between_two_services(house):
         actions.detach(cast.ines, second.pk)
         actions.swap(cast.ines, first.pk, web.pk)
         wire.run(clock, END)
-    cut = {name: slot_of(moment) for name, moment in moments.items()}
+    cut = {name: range(clear_until(moment), clear_from(moment)) for name, moment in moments.items()}
 
     def look():
         whole = side(cast.ines, web)
@@ -117,7 +119,7 @@ def test_between_two_services(house):
         judge(
             (whole[0] * _after(cut["sold"]), whole[1] & _after(cut["sold"])),
             parts,
-            [cut["moved"], cut["back"]],
+            [*cut["moved"], *cut["back"]],
         )
         assert whole[0].tolist() == OCTETS
         return parts
@@ -136,9 +138,34 @@ def test_between_two_services(house):
         assert octets[6 * 12 :].any()
 
 
-def _after(slot):
+def _after(cut):
     """Of what was there before anybody had bought it, the provider alone knows."""
-    return np.arange(ROUNDS) > slot - slot_of(T0)
+    return np.arange(ROUNDS) >= cut.stop - slot_of(T0)
+
+
+@pytest.mark.parametrize("late", [timedelta(seconds=late) for late in (0, 2, 20, 200)], ids=str)
+@pytest.mark.parametrize("moved_at", [0, 1, 30, 150, 299])
+def test_nothing_of_the_other_side_is_seen_or_billed_however_late_the_switch_is_read(house, late, moved_at):
+    """Her machine is quiet as long as it is hers, his is busy; rounds are read seconds after the grid."""
+    cast, web, spare = house
+    product = a_product(cast.ines)
+    (one, her), (other, him) = a_client(cast, 2001), a_client(cast, 2002)
+    moved = T0 + timedelta(hours=1, seconds=moved_at)
+    end = T0 + timedelta(hours=2)
+    reads = [T0 + number * FIVE + late for number in range(26)]
+    busy = [max(timedelta(0), later - max(moved, before)) for before, later in pairwise(reads)]
+    with time_machine.travel(T0, tick=False) as clock:
+        first = a_service(cast.ines, one, product, web)
+        wire = Wire(web, late, [time // timedelta(seconds=1) * 10**9 for time in busy])
+        wire.run(clock, moved)
+        actions.swap(cast.ines, first.pk, spare.pk)
+        a_service(cast.ines, other, product, web)
+        wire.run(clock, end)
+    hers, _ = side(her, web, held_at=moved - timedelta(seconds=1))
+    his, measured = side(him, web, held_at=end)
+    assert hers.sum() == 0
+    assert (his[measured] == 300 * 10**9).all()
+    assert measured.sum() >= 8
 
 
 @pytest.mark.parametrize("moved_at", [timedelta(hours=3, minutes=2), timedelta(hours=5, minutes=59)])

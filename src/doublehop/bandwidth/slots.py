@@ -59,6 +59,20 @@ def start_of(slot: int) -> datetime:
     return EPOCH + timedelta(seconds=slot * SLOT_SECONDS)
 
 
+def clear_from(moment: datetime) -> int:
+    """The first slot that holds nothing of what flowed before ``moment``, whenever the readings about it were taken.
+
+    The octets of an interval are spread over all slots that it touches, so one that holds the moment carries them to the other
+    side of it: by less than ``LONGEST_MS``, for those that are longer count for no slot.
+    """
+    return -(-(to_ms(moment) + LONGEST_MS) // SLOT_MS)
+
+
+def clear_until(moment: datetime) -> int:
+    """The slot after the last one that holds nothing of what flowed since ``moment``; see :func:`clear_from`."""
+    return (to_ms(moment) - LONGEST_MS) // SLOT_MS
+
+
 # ---------------------------------------------------------------- intervals -> slots
 
 

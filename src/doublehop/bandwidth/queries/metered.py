@@ -15,7 +15,16 @@ from doublehop.bandwidth.charts import Slots
 from doublehop.bandwidth.figures import Piece, of_one_source
 from doublehop.bandwidth.models import Daily, DeviceState, GapVolume, Total, Wiring
 from doublehop.bandwidth.queries.sight import slot_of_day
-from doublehop.bandwidth.slots import SLOT_MS, SLOTS_PER_DAY, Gap, slot_of, start_of, wholly_within
+from doublehop.bandwidth.slots import (
+    SLOT_MS,
+    SLOTS_PER_DAY,
+    Gap,
+    clear_from,
+    clear_until,
+    slot_of,
+    start_of,
+    wholly_within,
+)
 
 
 @dataclass(frozen=True)
@@ -61,7 +70,7 @@ class _Stretch:
 
 
 def metered(windows: Sequence[Window], first: int, end: int) -> Metered:
-    """The slots ``first`` to ``end`` (not included). Those that hold the beginning or the end of a window are nobody's."""
+    """The slots ``first`` to ``end`` (not included). Those about the beginning or the end of a window are nobody's."""
     size = max(0, end - first)
     octets_in, octets_out = np.zeros(size, dtype=np.int64), np.zeros(size, dtype=np.int64)
     held, whole = np.zeros(size, dtype=np.int16), np.zeros(size, dtype=np.int16)
@@ -123,8 +132,8 @@ def _holds(window: Window, piece: Piece) -> bool:
 
 
 def _in_slots(window: Window, first: int, end: int) -> tuple[int, int]:
-    until = end if window.until is None else slot_of(window.until)
-    return max(first, slot_of(window.since) + 1), min(end, until)
+    until = end if window.until is None else clear_until(window.until)
+    return max(first, clear_from(window.since)), min(end, until)
 
 
 def _stretches(wirings: Sequence[Wiring], server_id: int, first: int, end: int) -> list[_Stretch]:

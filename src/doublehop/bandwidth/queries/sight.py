@@ -13,7 +13,15 @@ from numpy.typing import NDArray
 from doublehop.bandwidth import store
 from doublehop.bandwidth.charts import Slots
 from doublehop.bandwidth.models import Daily, DeviceState, GapVolume, Wiring
-from doublehop.bandwidth.slots import DAY_MS, SLOT_MS, SLOTS_PER_DAY, slot_of, start_of
+from doublehop.bandwidth.slots import (
+    DAY_MS,
+    SLOT_MS,
+    SLOTS_PER_DAY,
+    clear_from,
+    clear_until,
+    slot_of,
+    start_of,
+)
 from doublehop.fleet import queries as fleet
 from doublehop.organisations.actor import Actor
 
@@ -103,7 +111,7 @@ def stretches_of_all(actor: Actor, first: int, end: int) -> dict[int, list[Stret
 
 
 def see(actor: Actor, server_id: int, now: datetime) -> Sight:
-    """Raises NotHere. A slot that holds the beginning or the end of a window is seen by nobody on either side."""
+    """Raises NotHere. The slots about the beginning or the end of a window are seen by nobody on either side."""
     moments = _merged(fleet.permission_windows(actor, server_id))
     windows = _in_slots(moments)
     wirings = list(Wiring.objects.filter(server_id=server_id))
@@ -135,7 +143,7 @@ def _merged(windows: Iterable[Window]) -> list[Window]:
 
 
 def _in_slots(moments: Iterable[Window]) -> list[tuple[int, int]]:
-    cut = [(slot_of(since) + 1, FAR if until is None else slot_of(until)) for since, until in moments]
+    cut = [(clear_from(since), FAR if until is None else clear_until(until)) for since, until in moments]
     return [(since, until) for since, until in cut if since < until]
 
 

@@ -226,8 +226,8 @@ def test_what_is_not_theirs_is_not_there(cast, switch):
 
 
 def test_a_client_sees_only_its_own_time(cast, switch):
-    """Attached inside the third slot: that slot belongs to nobody, what was before is another's."""
-    sold(cast, switch.server, since=T0 + 2 * FIVE + timedelta(seconds=10))
+    """Attached inside the second slot: it and those about it belong to nobody, what was before is another's."""
+    sold(cast, switch.server, since=T0 + FIVE + timedelta(seconds=10))
     end = switch.run(T0, [10, 20, 30, 40, 50])
     for span in ("day", "month"):
         seen = chart(cast.mara, switch.server.pk, span, points=9000, now=end)
@@ -241,11 +241,11 @@ def test_a_client_sees_only_its_own_time(cast, switch):
 
 
 def test_an_earlier_time_of_the_same_client_is_cut_at_its_end(cast, switch):
-    sold(cast, switch.server, since=T0 - timedelta(days=1), until=T0 + 2 * FIVE + timedelta(seconds=10))
-    sold(cast, switch.server, since=T0 + 4 * FIVE)
-    end = switch.run(T0, [10, 20, 30, 40, 50, 60])
+    sold(cast, switch.server, since=T0 - timedelta(days=1), until=T0 + 4 * FIVE + timedelta(seconds=10))
+    sold(cast, switch.server, since=T0 + 6 * FIVE)
+    end = switch.run(T0, [10, 20, 30, 40, 50, 60, 70, 80, 90])
     seen = chart(cast.mara, switch.server.pk, "day", points=288, now=end)
-    assert [value for value in seen.outward if value is not None] == [10.0, 20.0, 60.0]
+    assert [value for value in seen.outward if value is not None] == [10.0, 20.0, 90.0]
 
 
 def test_rights_written_anew_without_a_pause_cut_nothing(cast, switch):
@@ -258,7 +258,7 @@ def test_rights_written_anew_without_a_pause_cut_nothing(cast, switch):
 
 
 def test_the_percentile_of_a_client_counts_its_own_slots(cast, switch):
-    sold(cast, switch.server, since=T0 - timedelta(seconds=10))
+    sold(cast, switch.server, since=T0 - timedelta(minutes=10))
     end = switch.run(T0, [10] * 20)
     assert chart(cast.mara, switch.server.pk, "month", points=100, now=end).p95 == 10.0
 

@@ -52,7 +52,7 @@ def product_of(cast, name="Dedicated M", **form):
 
 def service_of(cast, product, server, since=NOVEMBER):
     service = a_service(cast.rosa, cast.quillfeather.pk, product, server)
-    Attachment.objects.filter(service=service).update(since=since - timedelta(minutes=5))
+    Attachment.objects.filter(service=service).update(since=since - timedelta(minutes=10))
     Service.objects.filter(pk=service.pk).update(activated_at=since, created_at=since)
     Wiring.objects.create(
         port_id=server.pk, upstream_id=server.upstream_id, server_id=server.pk, since_slot=0

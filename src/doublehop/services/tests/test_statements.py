@@ -110,15 +110,15 @@ class TestClosing:
         assert labels == [("October 2026", 6), ("November 2026", 0), ("December 2026", 0)]
 
     def test_the_slots_of_another_client_are_not_on_it(self, cast, product, machines, sold):
-        change = OCTOBER + timedelta(minutes=7)
+        change = OCTOBER + timedelta(minutes=22)
         Attachment.objects.filter(service=sold).update(until=change)
         other = attached(cast, product, machines[1], change)
         Attachment.objects.filter(service=other).update(server=machines[0])
-        flow(machines[0], slot_of(OCTOBER) + 3, [(0, GB)])
+        flow(machines[0], slot_of(OCTOBER) + 3, [(0, GB)] * 6)
         actions.close_due(CLOSED)
         amounts = dict(Statement.objects.values_list("service_id", "amount"))
-        # 3 GB and 1 GB; the slot in which it changed hands is nobody's.
-        assert amounts == {sold.pk: 2, other.pk: 4}
+        # 2 GB and 3 GB; the slots about the change of hands are nobody's.
+        assert amounts == {sold.pk: 4, other.pk: 6}
 
     def test_octets_of_a_gap_count_where_they_lie_wholly_within(self, sold, machines):
         first = slot_of(OCTOBER)

@@ -102,13 +102,13 @@ class TestMetered:
         wire(spare, 2)
         flow(web, first, [(10, 1)] * 12, 1)
         flow(spare, first, [(200, 2)] * 12, 2)
-        change = NOVEMBER + timedelta(minutes=22)
+        change = NOVEMBER + timedelta(minutes=28)
         windows = [Window(web.pk, NOVEMBER - HOUR, change), Window(spare.pk, change)]
 
         found = metered(windows, first, first + 12)
 
-        assert found.slots.octets_in.tolist() == [10] * 4 + [0] + [200] * 7
-        assert found.slots.expected.tolist() == [True] * 4 + [False] + [True] * 7
+        assert found.slots.octets_in.tolist() == [10] * 4 + [0] * 4 + [200] * 4
+        assert found.slots.expected.tolist() == [True] * 4 + [False] * 4 + [True] * 4
         assert found.slots.measured.tolist() == found.slots.expected.tolist()
 
     def test_a_machine_whose_port_is_not_known_was_not_measured(self, machines):
