@@ -56,10 +56,14 @@ def suspended_by(actor: Actor, server_ids: Sequence[int]) -> set[int]:
     """The servers that the actor's organisation holds suspended, and where that has been carried out: a hold stands from the
     moment it is asked for, and the machine may not feel it yet."""
     holds = open_holds(server_ids).filter(organisation_id=actor.organisation_id)
+    held = dict(holds.values_list("pk", "server_id")) if server_ids else {}
+    if not held:
+        return set()
+    # The servers are named once more for their index: operations have none by hold.
     carried_out = Operation.objects.filter(
-        kind=OperationKind.SUSPEND, state=OperationState.DONE, hold_id__in=holds.order_by().values("pk")
+        kind=OperationKind.SUSPEND, state=OperationState.DONE, hold_id__in=held, server_id__in=held.values()
     )
-    return set(carried_out.values_list("server_id", flat=True)) if server_ids else set()
+    return set(carried_out.values_list("server_id", flat=True))
 
 
 def may_be_asked(actor: Actor, server: Server, service: Service | None) -> list[OperationKind]:
