@@ -6,15 +6,12 @@ import sys
 import time
 from datetime import timedelta
 
-import django
+from django.db import connection
+from django.test import Client
+from django.utils import timezone
 
-django.setup()
-
-from django.db import connection  # noqa: E402
-from django.test import Client  # noqa: E402
-from django.utils import timezone  # noqa: E402
-
-from tests.bench.pages import counting  # noqa: E402
+import doublehop.site.wsgi  # noqa: F401, as it is served
+from tests.bench.pages import counting
 
 ROUNDS = 200
 FEW = 5
