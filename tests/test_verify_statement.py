@@ -4,6 +4,7 @@ import json
 import random
 import subprocess
 import sys
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -16,7 +17,7 @@ from doublehop.bandwidth.charts import Slots
 from doublehop.bandwidth.contract import Contract, Cut, Method, PeriodKind, Unit, period_of
 from doublehop.bandwidth.figures import Piece
 from doublehop.bandwidth.queries.metered import Metered, OutsideSlots
-from doublehop.bandwidth.reckoning import reckon, reckon_totals
+from doublehop.bandwidth.reckoning import Hours, reckon
 from doublehop.bandwidth.slots import start_of
 from doublehop.cli.main import main
 from doublehop.organisations.models import Client, Organisation
@@ -65,7 +66,24 @@ def some_slots(seed, period):
     for side in (octets_in, octets_out):
         side[~(measured | part)] = 0
     made_up = np.arange(size) < (size // 3 if noise.random() < 0.1 else 0)
-    return Metered(Slots(period.first, octets_in, octets_out, measured, expected), made_up, (), True)
+    return Metered(Slots(period.first, octets_in, octets_out, measured, expected), made_up, (), True, ())
+
+
+def some_totals(chance, period):
+    """One a day, of which one in ten was read before the day was over."""
+    starts = [period.start + timedelta(days=day) for day in range(min(20, period.slots // 300))]
+    return tuple(
+        Piece(
+            start,
+            start + timedelta(days=1),
+            chance.randrange(10**13),
+            chance.randrange(10**13),
+            "theirs",
+            "GB",
+            period.end if chance.random() < 0.9 else start,
+        )
+        for start in starts
+    )
 
 
 def a_statement(seed, **values):
@@ -74,30 +92,24 @@ def a_statement(seed, **values):
     contract = a_contract(chance, **values)
     moment = datetime(2026, 1, 1, tzinfo=UTC) + timedelta(minutes=chance.randrange(1_000_000))
     period = period_of(contract, moment)
-    if chance.random() < 0.1:
-        pieces = tuple(
-            Piece(
-                period.start + timedelta(days=day),
-                period.start + timedelta(days=day + 1),
-                chance.randrange(10**13),
-                chance.randrange(10**13),
-                "theirs",
-                "GB",
-                period.end,
-            )
-            for day in range(min(20, period.slots // 300))
-        )
-        octets = (sum(one.octets_in for one in pieces), sum(one.octets_out for one in pieces))
-        counted = Count(reckon_totals(contract, period, octets), False, None, pieces)
-    else:
-        found = some_slots(seed, period)
+    found, pieces, days = some_slots(seed, period), (), ()
+    if chance.random() < 0.2:
+        pieces = some_totals(chance, period)
+        # The first of them is not asked for, and the last day that is asked for never came.
+        days = ((period.start + timedelta(days=1), period.start + timedelta(days=len(pieces) + 1)),)
+    if not pieces or chance.random() < 0.5:
         gaps = (OutsideSlots(period.first + 5, period.first + 9, 10**9 + seed, 7),) * chance.randrange(3)
-        found = Metered(found.slots, found.made_up, gaps, True)
-        made_up = bool((found.made_up & found.slots.measured).any())
-        gap_volume = (sum(one.octets_in for one in gaps), sum(one.octets_out for one in gaps))
-        counted = Count(
-            reckon(contract, period, found.slots, gap_volume, sample_history=made_up), made_up, found
-        )
+        found = replace(found, outside=gaps)
+    else:
+        nothing = np.zeros(0, dtype=np.int64), np.zeros(0, dtype=bool)
+        found = replace(found, slots=Slots(period.first, nothing[0], nothing[0], nothing[1], nothing[1]))
+        found = replace(found, made_up=nothing[1], is_wired=False)
+    made_up = bool((found.made_up & found.slots.measured).any())
+    of_no_slot = (*found.outside, *pieces)
+    hours = Hours(24 * len(pieces), 24 * sum(one.is_over for one in pieces[1:]))
+    volume = (sum(one.octets_in for one in of_no_slot), sum(one.octets_out for one in of_no_slot))
+    reckoned = reckon(contract, period, found.slots, volume, hours=hours, sample_history=made_up)
+    counted = Count(reckoned, made_up, found if found.is_wired else None, pieces, days)
     span = Span(contract, period, period.start)
     document = paper.document_of(a_subject(), span, counted, seller="Alder")
     return document, paper.pack(counted.metered, period.first, period.slots)
@@ -204,7 +216,7 @@ def test_octets_outside_of_the_period_do_not_count():
         ("[1]", "neither"),
         ('{"format": "bandwidth-statement"}', "list of slots"),
         ('{"slots": []}', "no bandwidth statement"),
-        ('{"format": "bandwidth-statement", "version": 2, "slots": []}', "version 2"),
+        ('{"format": "bandwidth-statement", "version": 3, "slots": []}', "version 3"),
         ('{"format": "bandwidth-statement", "version": 1, "slots": [[1]]}', "start, in, out, state"),
         ('{"format": "bandwidth-statement", "version": 1, "slots": []}', "period.start is missing"),
         ("format,bandwidth-statement\nversion,1\nstart,in,out,state\nx,1,2,measured\n", "no time"),

@@ -70,20 +70,20 @@ class Statement:
             raise NoStatement(f"{name} is {self.text(name)[:60]!r}, not one of: {', '.join(allowed)}")
         return self.text(name)
 
-    def pieces(self, name: str) -> list[tuple[int, int, int, int]]:
-        """(start, end, in, out) of a numbered list."""
-        found: list[tuple[int, int, int, int]] = []
+    def spans(self, name: str) -> list[tuple[int, int]]:
+        """(start, end) of a numbered list."""
+        found: list[tuple[int, int]] = []
         while f"{name}.{len(found)}.start" in self.values:
             at = f"{name}.{len(found)}"
-            found.append(
-                (
-                    self.moment(f"{at}.start"),
-                    self.moment(f"{at}.end"),
-                    self.number(f"{at}.in"),
-                    self.number(f"{at}.out"),
-                )
-            )
+            found.append((self.moment(f"{at}.start"), self.moment(f"{at}.end")))
         return found
+
+    def pieces(self, name: str) -> list[tuple[int, int, int, int]]:
+        """(start, end, in, out) of a numbered list."""
+        return [
+            (start, end, self.number(f"{name}.{place}.in"), self.number(f"{name}.{place}.out"))
+            for place, (start, end) in enumerate(self.spans(name))
+        ]
 
 
 # ---------------------------------------------------------------- reading
@@ -94,8 +94,10 @@ def read(text: str) -> Statement:
     statement = _from_json(text) if text.lstrip("\ufeff \t\r\n").startswith("{") else _from_csv(text)
     if statement.values.get("format") != "bandwidth-statement":
         raise NoStatement("this is no bandwidth statement: the line format bandwidth-statement is missing")
-    if statement.text("version") != "1":
-        raise NoStatement(f"version {statement.text('version')[:20]} of the format is not known here, only 1")
+    if statement.text("version") not in ("1", "2"):
+        raise NoStatement(
+            f"version {statement.text('version')[:20]} of the format is not known here, only 1 and 2"
+        )
     return statement
 
 
@@ -186,12 +188,14 @@ def verify(statement: Statement) -> list[tuple[str, str, str]]:
     if statement.choice("source", ("slots", "totals")) == "slots":
         _check_slots(statement, start, end, computed)
         octets = [(inward, out) for _, inward, out, _ in statement.slots]
-        outside = statement.pieces("outside_slots")
     else:
         if statement.slots:
             raise NoStatement("it is made from totals, and has slots nevertheless")
-        octets, outside = [], statement.pieces("totals")
+        octets = []
         computed |= {"slots_expected": "0", "slots_measured": "0"}
+    outside = statement.pieces("outside_slots") + statement.pieces("totals")
+    if statement.text("version") != "1":
+        _count_hours(statement, computed)
     inside = sum(start <= since < until <= end for since, until, _, _ in outside)
     computed["outside_slots within the period"] = str(inside)
     volumes = (
@@ -219,6 +223,18 @@ def _check_slots(statement: Statement, start: int, end: int, computed: dict[str,
     computed["sample history"] = "true" if made_up else "false"
     computed["slots_expected"] = str(sum(one[3] != "none" for one in statement.slots))
     computed["slots_measured"] = str(sum(one[3] in ("measured", "made_up") for one in statement.slots))
+
+
+def _count_hours(statement: Statement, computed: dict[str, str]) -> None:
+    """Of totals: those whose middle lies in a day that was to be counted, and that were over when they were read."""
+    expected = statement.spans("totals_expected")
+    counted = 0
+    for place, (start, end) in enumerate(statement.spans("totals")):
+        is_complete = statement.choice(f"totals.{place}.complete", ("true", "false")) == "true"
+        if is_complete and any(2 * since <= start + end < 2 * until for since, until in expected):
+            counted += end - start
+    computed["hours_expected"] = str(sum(end - start for start, end in expected) // 3600)
+    computed["hours_counted"] = str(counted // 3600)
 
 
 def _stated_slots(statement: Statement) -> dict[str, str]:

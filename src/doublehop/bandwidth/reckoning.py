@@ -15,10 +15,11 @@ from doublehop.bandwidth.charts import Slots
 from doublehop.bandwidth.contract import Contract, Cut, Method, Period, Unit
 from doublehop.bandwidth.money import cut_to_minor_units
 from doublehop.bandwidth.percentile import ninety_fifth
-from doublehop.bandwidth.slots import SLOT_SECONDS
+from doublehop.bandwidth.slots import SLOT_SECONDS, SLOTS_PER_DAY
 
 ENOUGH_COVERAGE = Fraction(98, 100)
 """Below it a person looks before the figure is used."""
+SLOTS_PER_HOUR = SLOTS_PER_DAY // 24
 
 _PERCENTILES = {
     Method.P95_IN: ("in",),
@@ -29,10 +30,22 @@ _PERCENTILES = {
 
 
 @dataclass(frozen=True)
+class Hours:
+    """Of machines whose upstream counts by itself: in how many hours it should have, and in how many it has."""
+
+    expected: int = 0
+    counted: int = 0
+
+
+NO_HOURS = Hours()
+
+
+@dataclass(frozen=True)
 class Reckoned:
     """Volumes in octets, 95ths in octets per slot. ``quantity`` and ``over`` in the contract's unit, exact.
 
-    ``direction`` is *in*, *out* or *sum*: what the quantity was taken from. The last five fields are empty for volumes.
+    ``direction`` is *in*, *out* or *sum*: what the quantity was taken from. What is said of the discarded slots and the deciding one is
+    empty for volumes.
     """
 
     slots: int
@@ -61,16 +74,23 @@ class Reckoned:
     """The smallest of them, in octets per slot."""
     deciding_slot: int | None = None
     """The one whose value is the 95th; of equal ones the later ones decide. None where the 95th is zero."""
+    hours: Hours = NO_HOURS
 
     @property
     def coverage(self) -> Fraction | None:
-        """None: there was no server in any slot."""
-        return Fraction(self.measured, self.expected) if self.expected else None
+        """None: there was no server in any slot, and no whole day for totals."""
+        return coverage(self.expected, self.measured, self.hours)
 
     @property
     def is_thin(self) -> bool:
         """Too little was measured: staff look at it. Nobody is suspended for it."""
         return self.coverage is not None and self.coverage < ENOUGH_COVERAGE
+
+
+def coverage(slots: int, measured: int, hours: Hours = NO_HOURS) -> Fraction | None:
+    """Of slots and hours together, by their time."""
+    expected = slots + SLOTS_PER_HOUR * hours.expected
+    return Fraction(measured + SLOTS_PER_HOUR * hours.counted, expected) if expected else None
 
 
 def discard_of(cut: Cut, slots: int) -> int:
@@ -111,9 +131,11 @@ def reckon(
     slots: Slots,
     gap_volume: tuple[int, int] = (0, 0),
     *,
+    hours: Hours = NO_HOURS,
     sample_history: bool = False,
 ) -> Reckoned:
     """``gap_volume``: octets in and out that flowed in the period and belong to no single slot; they count as volume only.
+    What an upstream counted over ``hours`` or days is among them.
 
     ``slots`` may be shorter than the period; the rest is zero. ``sample_history``: made up, and so nothing is owed.
     """
@@ -142,15 +164,8 @@ def reckon(
         rank.discarded if rank else 0,
         rank.lowest_discarded if rank else None,
         None if rank is None or rank.deciding is None else period.first + rank.deciding,
+        hours,
     )
-
-
-def reckon_totals(
-    contract: Contract, period: Period, octets: tuple[int, int], *, sample_history: bool = False
-) -> Reckoned:
-    """From what an upstream counted over days or hours. No 95th can be known from that: then nothing is owed."""
-    nothing = Slots(period.first, _zeros(0), _zeros(0), np.zeros(0, dtype=bool), np.zeros(0, dtype=bool))
-    return reckon(contract, period, nothing, octets, sample_history=sample_history)
 
 
 def share_of(contract: Contract, quantity: Fraction) -> Fraction | None:

@@ -95,15 +95,19 @@ def sheet_of(row: Any) -> Sheet:
 def _counted(contract: Contract, row: Any, found: queries.Figures) -> tuple[str, ...]:
     """In plain words, for whoever pays."""
     stated = found.stated
+    totals = len(row.document["totals"])
     if row.source == "totals":
         said = [
-            f"Counted by day or hour: the {len(row.document['totals'])} figures that lie wholly within the period"
-            " are added up."
+            f"Counted by day or hour: the {totals} figures that lie wholly within the period are added up."
         ]
         if not contract.method.is_volume:
             said.append("A 95th percentile cannot be known from such figures, so nothing is charged.")
     elif contract.method.is_volume:
         said = ["Every 5 minutes the octets in and out are counted, and all of them are added up."]
+        if totals:
+            said.append(
+                f"Machines that are counted by day or hour add the {totals} figures that lie wholly within the period."
+            )
     else:
         said = [
             f"Every 5 minutes the octets in and out are counted: {stated['slots']:,} values for {row.label}.",
@@ -117,7 +121,7 @@ def _counted(contract: Contract, row: Any, found: queries.Figures) -> tuple[str,
         said.append("The services are added up for each 5 minutes first.")
     if row.source == "slots":
         said.append(
-            "What was not measured counts as zero. The 5 minutes in which a server came or went count for nobody."
+            "What was not measured counts as zero. The minutes about a server's coming and going count for nobody."
         )
     said.append("The amount is cut to the smallest coin, never rounded up.")
     if row.sample_history:
@@ -138,6 +142,10 @@ def _details(contract: Contract, row: Any, found: queries.Figures) -> tuple[tupl
             ("With a server", f"{stated['slots_expected']:,}"),
             ("Measured", f"{stated['slots_measured']:,}"),
         ]
+    if stated.get("hours_expected"):
+        said.append(
+            ("Counted by day or hour", f"{stated['hours_counted']:,} of {stated['hours_expected']:,} hours")
+        )
     if not contract.method.is_volume and row.source == "slots":
         said += [
             ("95th of in", _rate(stated["p95_in"], contract)),

@@ -1,16 +1,16 @@
 """Whose octets are charged together, in which period, by which contract. Reads rows, writes none."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from django.db.models import QuerySet
 
 from doublehop.bandwidth.contract import Contract, Period, contract_of, period_of
-from doublehop.bandwidth.figures import Piece
-from doublehop.bandwidth.queries.metered import Metered, Window, metered, totals_of
-from doublehop.bandwidth.reckoning import Reckoned, reckon, reckon_totals
+from doublehop.bandwidth.figures import HOUR, Piece
+from doublehop.bandwidth.queries.metered import Metered, OutsideSlots, Window, metered, totals_of, whole_days
+from doublehop.bandwidth.reckoning import Hours, Reckoned, reckon
 from doublehop.bandwidth.slots import SLOT_MS, to_ms
 from doublehop.services.models import (
     Attachment,
@@ -66,12 +66,16 @@ class Span:
 
 @dataclass(frozen=True)
 class Count:
-    """What was counted. ``metered`` is None where an upstream's totals were used."""
+    """What was counted. ``metered`` is None where only an upstream's totals were used; a volume may be of both."""
 
     reckoned: Reckoned
     sample_history: bool
     metered: Metered | None
     totals: tuple[Piece, ...] = ()
+    totals_expected: tuple[tuple[datetime, datetime], ...] = ()
+    """The whole days of a closed period that the totals should cover."""
+    bare: tuple[Window, ...] = ()
+    """Of machines of which no port is known."""
 
 
 def with_anchor(version: ContractVersion, first_day: datetime) -> Contract:
@@ -233,20 +237,42 @@ def _next_held(windows: Sequence[Window], moment: datetime) -> datetime | None:
 
 
 def count(subject: Subject, span: Span, *, horizon: int | None = None) -> Count:
-    """``horizon``: the slot after the last one that is looked at, of a period that still runs."""
+    """``horizon``: the slot after the last one that is looked at, of a period that still runs.
+
+    Machines of which no port is known have what their upstream counted; a 95th is made of slots alone wherever there are any.
+    """
     first = max(span.period.first, -(-to_ms(span.counted_from) // SLOT_MS))
     end = span.period.end_slot if horizon is None else max(first, min(span.period.end_slot, horizon))
     found = metered(subject.windows, first, end)
-    if found.is_wired:
-        made_up = bool((found.made_up & found.slots.measured).any())
-        outside = (sum(one.octets_in for one in found.outside), sum(one.octets_out for one in found.outside))
-        return Count(
-            reckon(span.contract, span.period, found.slots, outside, sample_history=made_up), made_up, found
-        )
-    pieces = tuple(totals_of(subject.windows, max(span.period.start, span.counted_from), span.period.end))
-    if not pieces:
-        return Count(reckon(span.contract, span.period, found.slots), False, found)
-    made_up = any(one.sample_history for one in pieces)
-    octets = (sum(one.octets_in for one in pieces), sum(one.octets_out for one in pieces))
-    reckoned = reckon_totals(span.contract, span.period, octets, sample_history=made_up)
-    return Count(reckoned, made_up, None, pieces)
+    start, bare = max(span.period.start, span.counted_from), found.bare
+    pieces: tuple[Piece, ...] = ()
+    if not found.is_wired or span.contract.method.is_volume:
+        pieces = tuple(totals_of(bare, start, span.period.end))
+    expected: tuple[tuple[datetime, datetime], ...] = ()
+    if pieces:
+        # What an upstream counted is not missing from the slots.
+        found = metered([one for one in subject.windows if one not in bare], first, end)
+        expected = tuple(whole_days(bare, start, span.period.end)) if horizon is None else ()
+    made_up = bool((found.made_up & found.slots.measured).any()) or any(one.sample_history for one in pieces)
+    of_no_slot: tuple[OutsideSlots | Piece, ...] = (*found.outside, *pieces)
+    reckoned = reckon(
+        span.contract,
+        span.period,
+        found.slots,
+        (sum(one.octets_in for one in of_no_slot), sum(one.octets_out for one in of_no_slot)),
+        hours=Hours(
+            _hours(expected), _hours((one.start, one.end) for one in pieces if _is_due(one, expected))
+        ),
+        sample_history=made_up,
+    )
+    return Count(reckoned, made_up, found if found.is_wired or not pieces else None, pieces, expected, bare)
+
+
+def _is_due(piece: Piece, expected: Sequence[tuple[datetime, datetime]]) -> bool:
+    """It was over when it was read, and its middle lies in a day that should be there."""
+    middle = piece.start + (piece.end - piece.start) / 2
+    return piece.is_over and any(start <= middle < end for start, end in expected)
+
+
+def _hours(spans: Iterable[tuple[datetime, datetime]]) -> int:
+    return sum((end - start for start, end in spans), timedelta(0)) // HOUR

@@ -419,7 +419,7 @@ class Step(models.Model):
 
 
 class Attachment(models.Model):
-    """When a server was the service's own. The slots that hold its beginning and its end are nobody's."""
+    """When a server was the service's own. The slots about its beginning and its end are nobody's."""
 
     service = models.ForeignKey(Service, on_delete=models.PROTECT, related_name="attachments")
     server = models.ForeignKey(Server, on_delete=models.PROTECT, related_name="attachments")

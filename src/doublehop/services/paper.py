@@ -21,7 +21,7 @@ from doublehop.bandwidth.slots import from_ms, slot_of, start_of, to_ms
 from doublehop.services.charging import Count, Span, Subject
 
 FORMAT = "bandwidth-statement"
-VERSION = 1
+VERSION = 2
 STATES = ("none", "measured", "part", "missing", "made_up")
 """Of a slot: no machine of the service; every port of every machine; only a part of it; nothing; sample history."""
 _NONE, _MEASURED, _PART, _MISSING, _MADE_UP = range(len(STATES))
@@ -63,8 +63,13 @@ def document_of(subject: Subject, span: Span, counted: Count, *, seller: str) ->
                 "end": _moment(to_ms(piece.end)),
                 "in": piece.octets_in,
                 "out": piece.octets_out,
+                "complete": piece.is_over,
             }
             for piece in counted.totals
+        ],
+        "totals_expected": [
+            {"start": _moment(to_ms(start)), "end": _moment(to_ms(end))}
+            for start, end in counted.totals_expected
         ],
         "figures": figures_of(counted.reckoned),
     }
@@ -76,6 +81,8 @@ def figures_of(reckoned: Reckoned) -> dict[str, Any]:
         "slots": reckoned.slots,
         "slots_expected": reckoned.expected,
         "slots_measured": reckoned.measured,
+        "hours_expected": reckoned.hours.expected,
+        "hours_counted": reckoned.hours.counted,
         "volume_in": reckoned.volume_in,
         "volume_out": reckoned.volume_out,
         "p95_in": reckoned.p95_in,

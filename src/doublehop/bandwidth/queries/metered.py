@@ -11,11 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from doublehop.bandwidth import store
+from doublehop.bandwidth.actions.totals import PART
 from doublehop.bandwidth.charts import Slots
-from doublehop.bandwidth.figures import Piece, of_one_source
-from doublehop.bandwidth.models import Daily, DeviceState, GapVolume, Total, Wiring
+from doublehop.bandwidth.figures import DAY, Piece, of_one_source
+from doublehop.bandwidth.models import Daily, DeviceState, Fetching, GapVolume, Total, Wiring
 from doublehop.bandwidth.queries.sight import slot_of_day
 from doublehop.bandwidth.slots import (
+    EPOCH,
     SLOT_MS,
     SLOTS_PER_DAY,
     Gap,
@@ -25,6 +27,7 @@ from doublehop.bandwidth.slots import (
     start_of,
     wholly_within,
 )
+from doublehop.fleet.models import Server
 
 
 @dataclass(frozen=True)
@@ -58,7 +61,9 @@ class Metered:
     """Slots of days that are sample history."""
     outside: tuple[OutsideSlots, ...]
     is_wired: bool
-    """Any port of theirs is known. Otherwise only totals can say something."""
+    """A port of any machine is known for its time. Otherwise only totals can say something."""
+    bare: tuple[Window, ...]
+    """Those of machines of which none is known."""
 
 
 @dataclass(frozen=True)
@@ -76,14 +81,18 @@ def metered(windows: Sequence[Window], first: int, end: int) -> Metered:
     held, whole = np.zeros(size, dtype=np.int16), np.zeros(size, dtype=np.int16)
     wirings = list(Wiring.objects.filter(server_id__in={one.server_id for one in windows}))
     all_stretches: list[_Stretch] = []
+    bare: list[Window] = []
     for window in windows:
         since, until = _in_slots(window, first, end)
         if since >= until:
             continue
         held[since - first : until - first] += 1
         wired, found = np.zeros(size, dtype=np.int16), np.zeros(size, dtype=np.int16)
-        for one in _stretches(wirings, window.server_id, since, until):
-            all_stretches.append(one)
+        mine = _stretches(wirings, window.server_id, since, until)
+        all_stretches += mine
+        if not mine:
+            bare.append(window)
+        for one in mine:
             wired[one.first - first : one.end - first] += 1
             numbers, records = store.read(one.upstream_id, [one.port_id], one.first, one.end)
             places = numbers - first
@@ -96,7 +105,8 @@ def metered(windows: Sequence[Window], first: int, end: int) -> Metered:
         Slots(first, octets_in, octets_out, expected & (whole == held), expected),
         _made_up(all_stretches, first, size),
         _outside(all_stretches, first, end),
-        bool(wirings),
+        bool(all_stretches),
+        tuple(bare),
     )
 
 
@@ -125,6 +135,25 @@ def totals_of(windows: Sequence[Window], start: datetime, end: datetime) -> list
         mine = [one for one in windows if one.server_id == server_id]
         kept += of_one_source(piece for piece in pieces if any(_holds(window, piece) for window in mine))
     return sorted(kept, key=lambda one: one.start)
+
+
+def totals_are_due(windows: Sequence[Window], since: datetime) -> bool:
+    """Whether one of these machines is counted by its upstream, and was not read since then."""
+    servers = Server.objects.filter(pk__in={one.server_id for one in windows})
+    counted = {pk for pk, parts in servers.values_list("pk", "capabilities") if PART in parts}
+    read = Fetching.objects.filter(pk__in=counted, read_at__gte=since)
+    return bool(counted) and read.count() < len(counted)
+
+
+def whole_days(windows: Sequence[Window], start: datetime, end: datetime) -> list[tuple[datetime, datetime]]:
+    """The whole days (UTC) of each window within ``start`` to ``end``: of these an upstream's figures should be there."""
+    found = []
+    for window in windows:
+        begins = -((EPOCH - max(start, window.since)) // DAY) * DAY
+        ends = (min(end, window.until or end) - EPOCH) // DAY * DAY
+        if begins < ends:
+            found.append((EPOCH + begins, EPOCH + ends))
+    return found
 
 
 def _holds(window: Window, piece: Piece) -> bool:

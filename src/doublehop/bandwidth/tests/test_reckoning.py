@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from doublehop.bandwidth.charts import Slots
 from doublehop.bandwidth.contract import Contract, Cut, Method, Period, Unit, period_of
 from doublehop.bandwidth.money import cut_to_minor_units
-from doublehop.bandwidth.reckoning import pooled, reckon, reckon_totals
+from doublehop.bandwidth.reckoning import Hours, pooled, reckon
 
 FIRST = 1000
 START = datetime(2026, 11, 1, tzinfo=UTC)
@@ -166,13 +166,19 @@ def test_sample_history_is_counted_and_never_owed():
 
 
 def test_totals_of_others_give_volumes_and_no_95th():
-    volume = reckon_totals(
-        Contract(Method.VOLUME_OUT, allowance=Decimal(1), price=Decimal(2)), MONTH, (0, 3 * 10**9)
-    )
-    rate = reckon_totals(Contract(Method.P95_OUT, price=Decimal(2)), MONTH, (0, 3 * 10**9))
+    contract = Contract(Method.VOLUME_OUT, allowance=Decimal(1), price=Decimal(2))
+    volume = reckon(contract, MONTH, some_slots([]), (0, 3 * 10**9), hours=Hours(48, 47))
+    rate = reckon(Contract(Method.P95_OUT, price=Decimal(2)), MONTH, some_slots([]), (0, 3 * 10**9))
 
-    assert (volume.quantity, volume.amount, volume.coverage) == (3, Decimal("4.00"), None)
-    assert (rate.quantity, rate.amount) == (0, 0)
+    assert (volume.quantity, volume.amount, volume.coverage) == (3, Decimal("4.00"), Fraction(47, 48))
+    assert volume.is_thin
+    assert (rate.quantity, rate.amount, rate.coverage) == (0, 0, None)
+
+
+def test_slots_and_hours_count_for_the_coverage_by_their_time():
+    contract = Contract(Method.VOLUME_SUM)
+    result = reckon(contract, a_period(100), some_slots([(1, 1)] * 24), (1, 1), hours=Hours(2, 1))
+    assert (result.coverage, result.volume_in) == (Fraction(36, 48), 25)
 
 
 @pytest.mark.parametrize(

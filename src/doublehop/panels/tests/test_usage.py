@@ -31,8 +31,8 @@ def sold(monkeypatch):
     cast = a_cast()
     (web,) = a_stage(cast.rosa).machines("web")
     service = a_service(cast.rosa, cast.quillfeather.pk, a_product(cast.rosa), web)
-    Attachment.objects.update(since=NOVEMBER - timedelta(minutes=5))
-    Permission.objects.update(since=NOVEMBER - timedelta(minutes=5))
+    Attachment.objects.update(since=NOVEMBER - timedelta(minutes=10))
+    Permission.objects.update(since=NOVEMBER - timedelta(minutes=10))
     Service.objects.update(activated_at=NOVEMBER, created_at=NOVEMBER)
     Wiring.objects.create(port_id=1, upstream_id=web.upstream_id, server_id=web.pk, since_slot=0)
     Block.objects.bulk_create(

@@ -8,6 +8,7 @@ import structlog
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
+from doublehop.bandwidth.queries.metered import totals_are_due
 from doublehop.organisations import record, texts
 from doublehop.organisations.actions.billing_systems import refuse_other_billing
 from doublehop.organisations.actor import Actor, Duty, house_of
@@ -15,7 +16,7 @@ from doublehop.organisations.once import once
 from doublehop.organisations.queries import brand_of_organisation
 from doublehop.organisations.refusals import BadInput, NotAllowed, NotHere, WrongState
 from doublehop.services import paper
-from doublehop.services.charging import Span, Subject, count, spans, subjects
+from doublehop.services.charging import Count, Span, Subject, count, spans, subjects
 from doublehop.services.models import Adjustment, Attachment, ContractVersion, Service, Statement
 from doublehop.services.recounting import recount
 
@@ -23,6 +24,8 @@ log = structlog.get_logger(__name__)
 
 CLOSED_AFTER = timedelta(hours=25)
 """A reading may arrive a day late (bandwidth.slots.LATEST_MS): after that the period is as complete as it gets."""
+TOTALS_WITHIN = timedelta(days=3)
+"""An upstream that cannot be read for so long after that does not keep a bill from being written; what is missing is said."""
 AT_ONCE = 500
 """Services looked at together."""
 
@@ -49,9 +52,14 @@ def close_due(now: datetime | None = None) -> int:
 def close_subject(subject: Subject, now: datetime) -> int:
     made = 0
     for span in spans(subject, now):
-        if span.period.end + CLOSED_AFTER > now:
+        settled = span.period.end + CLOSED_AFTER
+        if settled > now:
             break
-        made += _close(subject, span, now)
+        counted = count(subject, span)
+        # An upstream corrects its figures for some days, and is read by the hour: they are read once more before.
+        if now < settled + TOTALS_WITHIN and totals_are_due(counted.bare, settled):
+            break
+        made += _close(subject, span, counted, now)
     return made
 
 
@@ -72,8 +80,7 @@ def _everything() -> Iterator[Subject]:
         start = end
 
 
-def _close(subject: Subject, span: Span, now: datetime) -> int:
-    counted = count(subject, span)
+def _close(subject: Subject, span: Span, counted: Count, now: datetime) -> int:
     one = subject.members[0]
     statement = Statement(
         organisation=one.organisation,

@@ -11,6 +11,7 @@ from django.db.models.functions import Coalesce
 
 from doublehop.bandwidth.contract import Contract, contract_of
 from doublehop.bandwidth.money import digits_of
+from doublehop.bandwidth.reckoning import Hours, coverage
 from doublehop.organisations.actor import Actor
 from doublehop.organisations.refusals import NotHere
 from doublehop.services import paper
@@ -99,8 +100,9 @@ class Figures:
 
     @property
     def coverage(self) -> Fraction | None:
-        expected = int(self.stated["slots_expected"])
-        return Fraction(int(self.stated["slots_measured"]), expected) if expected else None
+        stated = self.stated
+        hours = Hours(stated.get("hours_expected", 0), stated.get("hours_counted", 0))
+        return coverage(stated["slots_expected"], stated["slots_measured"], hours)
 
 
 def figures_of(row: Statement | Adjustment) -> Figures:

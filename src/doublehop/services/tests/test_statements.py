@@ -9,8 +9,9 @@ from tests.cast import a_cast
 from tests.stage import a_product, a_stage
 
 from doublehop import verify_statement
-from doublehop.bandwidth.models import Block, Daily, GapVolume, Total
+from doublehop.bandwidth.models import Block, Daily, Fetching, GapVolume, Total
 from doublehop.bandwidth.slots import slot_of
+from doublehop.fleet.models import Server
 from doublehop.journal.models import Entry
 from doublehop.organisations.models import Brand
 from doublehop.organisations.refusals import BadInput, NotAllowed, NotHere, WrongState
@@ -24,6 +25,7 @@ from doublehop.services.tests.metering import attached, contract_from, flow, wir
 pytestmark = pytest.mark.django_db
 OCTOBER, NOVEMBER = datetime(2026, 10, 1, tzinfo=UTC), datetime(2026, 11, 1, tzinfo=UTC)
 CLOSED = NOVEMBER + actions.CLOSED_AFTER
+LATE = CLOSED + actions.TOTALS_WITHIN
 GB = 10**9
 
 
@@ -59,6 +61,21 @@ def checked(row, **which):
         lines = verify_statement.verify(verify_statement.read(text))
         assert [line for line in lines if line[1] != line[2]] == []
     return text
+
+
+def of_days(server, days):
+    """A GB out on each of these days of October, as an upstream counted them."""
+    for day in days:
+        start = OCTOBER + timedelta(days=day)
+        Total.objects.create(
+            server_id=server.pk,
+            start=start,
+            end=start + timedelta(days=1),
+            octets_out=GB,
+            source="tower",
+            unit="GiB",
+            read_at=CLOSED + timedelta(days=4),
+        )
 
 
 def _staff_of(row):
@@ -160,21 +177,70 @@ class TestClosing:
     def test_totals_are_said_to_be_totals_and_their_source_stays_with_staff(self, cast, product, machines):
         contract_from(cast, product, OCTOBER, method="volume_sum")
         attached(cast, product, machines[1], OCTOBER - timedelta(days=1))
-        for day in (-1, 0, 1, 31):
-            start = OCTOBER + timedelta(days=day)
-            Total.objects.create(
-                server_id=machines[1].pk,
-                start=start,
-                end=start + timedelta(days=1),
-                octets_out=GB,
-                source="tower",
-                unit="GiB",
-                read_at=CLOSED,
-            )
-        actions.close_due(CLOSED)
+        of_days(machines[1], (-1, 0, 1, 31))
+        actions.close_due(LATE)
         row = Statement.objects.get()
         assert (row.source, row.source_names, row.amount) == ("totals", "tower (GiB)", 4)
         assert "tower" not in checked(row)
+        hours = {name: row.document["figures"][name] for name in ("hours_expected", "hours_counted")}
+        assert (hours, row.is_thin) == ({"hours_expected": 744, "hours_counted": 48}, True)
+
+    def test_a_month_of_totals_is_whole_whatever_the_edges_leave_out(self, cast, product, machines):
+        contract_from(cast, product, OCTOBER, method="volume_sum", zone="America/New_York")
+        attached(cast, product, machines[1], OCTOBER - timedelta(days=1))
+        of_days(machines[1], range(-1, 33))
+        actions.close_due(LATE + timedelta(days=1))
+        row = Statement.objects.order_by("end").last()
+        assert (row.label, len(row.document["totals"]), row.is_thin) == ("October 2026", 30, False)
+        assert queries.figures_of(row).coverage == 1
+        checked(row)
+
+    def test_slots_and_totals_of_one_pool_are_added_up(self, cast, machines):
+        product = a_product(cast.rosa, "Pooled")
+        contract_from(cast, product, OCTOBER, method="volume_sum", pooled=True)
+        for server in machines:
+            attached(cast, product, server, OCTOBER - timedelta(days=1))
+        wire(machines[0])
+        flow(machines[0], slot_of(OCTOBER), [(0, GB)] * 8928)
+        of_days(machines[1], range(31))
+        actions.close_due(LATE)
+        row = Statement.objects.get()
+        assert (row.source, row.source_names) == ("slots", "tower (GiB)")
+        assert (row.amount, row.is_thin) == (2 * (8928 + 31), False)
+        checked(row)
+
+    def test_what_a_machine_was_before_says_nothing_of_the_one_that_came(self, cast, product, machines):
+        """A machine with a port in September, one of an upstream with totals since."""
+        contract_from(cast, product, OCTOBER, method="volume_sum")
+        service = attached(cast, product, machines[0], OCTOBER - timedelta(days=30))
+        wire(machines[0])
+        Attachment.objects.filter(service=service).update(until=OCTOBER - timedelta(days=3))
+        Attachment.objects.create(service=service, server=machines[1], since=OCTOBER - timedelta(days=3))
+        of_days(machines[1], range(31))
+        actions.close_due(LATE)
+        row = Statement.objects.get()
+        assert (row.source, row.amount, row.is_thin) == ("totals", 62, False)
+
+    def test_it_waits_for_totals_to_be_read_once_more_and_not_for_ever(self, cast, product, machines):
+        contract_from(cast, product, OCTOBER, method="volume_sum")
+        attached(cast, product, machines[1], OCTOBER - timedelta(days=1))
+        Server.objects.filter(pk=machines[1].pk).update(capabilities=["power", "traffic"])
+        of_days(machines[1], range(30))
+        assert actions.close_due(CLOSED) == 0
+        Fetching.objects.create(server_id=machines[1].pk, read_at=CLOSED - timedelta(hours=2))
+        assert actions.close_due(CLOSED + timedelta(days=2)) == 0
+        Fetching.objects.update(read_at=CLOSED + timedelta(hours=2))
+        assert actions.close_due(CLOSED + timedelta(days=2)) == 1
+
+    def test_an_upstream_that_is_never_read_does_not_keep_a_bill_from_being_written(
+        self, cast, product, machines
+    ):
+        contract_from(cast, product, OCTOBER, method="volume_sum")
+        attached(cast, product, machines[1], OCTOBER - timedelta(days=1))
+        Server.objects.filter(pk=machines[1].pk).update(capabilities=["power", "traffic"])
+        of_days(machines[1], range(10))
+        assert actions.close_due(CLOSED + timedelta(days=4)) == 1
+        assert Statement.objects.get().is_thin
 
     def test_one_that_cannot_be_closed_keeps_nobody_else_from_it(self, cast, sold, machines, monkeypatch):
         product = a_product(cast.rosa, "Another")
