@@ -96,7 +96,8 @@ def subject_of(service: Service) -> Subject | None:
 
 
 def subjects(services: QuerySet[Service]) -> Iterator[Subject]:
-    """Of services that ever had a machine, on products with a contract. A handful of queries, however many there are.
+    """Of services that ever had a machine, on a product with a contract or coming from one. A handful of queries, however many
+    there are.
 
     Of a pooled product ``services`` must hold all of a client's.
     """
@@ -110,12 +111,13 @@ def subjects(services: QuerySet[Service]) -> Iterator[Subject]:
     pools: dict[tuple[int, int], list[Service]] = {}
     for row in rows:
         held = versions.get(row.product_id, ())
-        if not held or row.pk not in windows:
+        if row.pk not in windows:
             continue
         if is_pooled(held):
             pools.setdefault((row.client_id, row.product_id), []).append(row)
-        else:
-            held = _one_after_another(earlier.get(row.pk, []), row.product_id, versions)
+            continue
+        held = _one_after_another(earlier.get(row.pk, []), row.product_id, versions)
+        if any(one.values for one in held):
             yield Subject(row, (row,), row.product, held, tuple(windows[row.pk]), closed.get(row.pk))
     for pool, members in pools.items():
         product = members[0].product

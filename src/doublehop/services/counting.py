@@ -14,7 +14,7 @@ from doublehop.jobs.engine import JobFunction, Periodic
 from doublehop.organisations.installation import in_quarantine
 from doublehop.services.actions import counting
 from doublehop.services.charging import Span, Subject, spans, subjects
-from doublehop.services.models import Attachment, ContractVersion, PeriodUsage, Service
+from doublehop.services.models import Attachment, ContractVersion, EarlierProduct, PeriodUsage, Service
 from doublehop.services.queries.outlook import outlook_of
 
 log = structlog.get_logger(__name__)
@@ -54,7 +54,7 @@ def count_usage(payload: Mapping[str, Any]) -> None:
             organisation_id=organisation_id, end__gt=now - timedelta(days=70)
         ).only("subject", "start", "end", "counted_at", "forecast_at")
     }
-    for subject in (*subjects(_services(organisation_id)), *_uncharged(organisation_id)):
+    for subject in (*subjects(_services(organisation_id)), *_uncharged(organisation_id, now)):
         for span in _spans(subject, now):
             row = known.get((counting.key_of(subject), span.period.start))
             if row is not None and row.end <= now and row.counted_at >= row.end + SETTLED_AFTER:
@@ -75,10 +75,12 @@ def _spans(subject: Subject, now: datetime) -> list[Span]:
     return [Span(SHOWN_ONLY, period, period.start)]
 
 
-def _uncharged(organisation_id: int) -> Iterator[Subject]:
-    """Services that have a machine now, on products without a contract."""
+def _uncharged(organisation_id: int, now: datetime) -> Iterator[Subject]:
+    """Services that have a machine now, on products without a contract, when an earlier product charges no more."""
     charged = ContractVersion.objects.values("product_id")
+    still_charged = EarlierProduct.objects.filter(charged_until__gt=now).values("service_id")
     rows = _services(organisation_id).exclude(product_id__in=charged).filter(server__isnull=False)
+    rows = rows.exclude(pk__in=still_charged)
     open_ones = Attachment.objects.filter(service__in=rows, until__isnull=True)
     windows = {
         row.service_id: Window(row.server_id, row.since)

@@ -6,6 +6,7 @@ from decimal import Decimal
 
 import structlog
 from django.db import IntegrityError, transaction
+from django.db.models import Q
 from django.utils import timezone
 
 from doublehop.bandwidth.queries.metered import totals_are_due
@@ -17,7 +18,14 @@ from doublehop.organisations.queries import brand_of_organisation
 from doublehop.organisations.refusals import BadInput, NotAllowed, NotHere, WrongState
 from doublehop.services import paper
 from doublehop.services.charging import Count, Span, Subject, count, spans, subjects
-from doublehop.services.models import Adjustment, Attachment, ContractVersion, Service, Statement
+from doublehop.services.models import (
+    Adjustment,
+    Attachment,
+    ContractVersion,
+    EarlierProduct,
+    Service,
+    Statement,
+)
 from doublehop.services.recounting import recount
 
 log = structlog.get_logger(__name__)
@@ -65,8 +73,11 @@ def close_subject(subject: Subject, now: datetime) -> int:
 
 def _everything() -> Iterator[Subject]:
     """Batch by batch, oldest client first; a pool is not cut in two."""
+    with_contract = ContractVersion.objects.values("product")
+    # One that became a product without a contract owes what its earlier product has not charged yet.
+    was_charged = EarlierProduct.objects.filter(product__in=with_contract).values("service")
     charged = Service.objects.filter(
-        product__in=ContractVersion.objects.values("product"), pk__in=Attachment.objects.values("service")
+        Q(product__in=with_contract) | Q(pk__in=was_charged), pk__in=Attachment.objects.values("service")
     )
     keys = list(
         charged.order_by("client_id", "product_id", "pk").values_list("client_id", "product_id", "pk")

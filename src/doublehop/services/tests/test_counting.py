@@ -183,6 +183,20 @@ def test_a_service_without_a_contract_is_shown_and_never_priced(cast, machines):
     assert not UsageAlert.objects.exists()
 
 
+def test_a_service_is_shown_as_charged_until_its_earlier_product_charges_no_more(cast, machines, monkeypatch):
+    service = service_of(cast, product_of(cast, method="volume_out", included="300"), machines[0])
+    flow(machines[0], days(5))
+    actions.change_service(cast.rosa, service.pk, product_id=a_product(cast.rosa, "Free").pk)
+    count()
+    assert PeriodUsage.objects.get().method == "volume_out"
+    monkeypatch.setattr(timezone, "now", lambda: NOW + timedelta(days=25))
+    count()
+    assert list(PeriodUsage.objects.order_by("start").values_list("label", "method")) == [
+        ("November 2026", "volume_out"),
+        ("December 2026", ""),
+    ]
+
+
 def test_a_pool_is_one_line(cast, machines):
     product = product_of(cast, included="20", pooled=True)
     for server in machines:

@@ -16,6 +16,7 @@ from doublehop.journal.models import Entry
 from doublehop.organisations.models import Brand
 from doublehop.organisations.refusals import BadInput, NotAllowed, NotHere, WrongState
 from doublehop.services import upkeep
+from doublehop.services.actions import change_service
 from doublehop.services.actions import statements as actions
 from doublehop.services.models import Adjustment, Attachment, Statement
 from doublehop.services.queries import statements as queries
@@ -261,6 +262,36 @@ class TestClosing:
         time_machine.move_to(CLOSED, tick=False)
         upkeep.JOBS["services.close_statements"]({})
         assert Statement.objects.count() == 1
+
+
+class TestAnotherProduct:
+    """From a product with a contract to one without."""
+
+    @pytest.fixture
+    def becomes_free(self, cast, sold, time_machine):
+        free = a_product(cast.rosa, "Free")
+
+        def become(moment):
+            time_machine.move_to(moment, tick=False)
+            change_service(cast.rosa, sold.pk, product_id=free.pk)
+
+        return become
+
+    def test_the_period_that_runs_is_charged_to_its_end(self, cast, product, sold, becomes_free):
+        changed = OCTOBER + timedelta(days=10)
+        becomes_free(changed)
+        assert usage(cast.rosa, sold.pk, now=changed).reckoned.amount == 6
+        assert usage(cast.rosa, sold.pk, now=NOVEMBER) is None
+        assert actions.close_due(CLOSED + timedelta(days=62)) == 1
+        row = Statement.objects.get()
+        assert (row.label, row.amount, row.product) == ("October 2026", 6, product)
+        checked(row)
+
+    def test_the_last_one_is_charged_too_where_it_was_not_closed_yet(self, sold, becomes_free):
+        becomes_free(NOVEMBER + timedelta(hours=1))
+        assert actions.close_due(CLOSED + timedelta(days=62)) == 2
+        labels = list(Statement.objects.order_by("end").values_list("label", "amount"))
+        assert labels == [("October 2026", 6), ("November 2026", 0)]
 
 
 class TestAdjusting:
