@@ -184,9 +184,11 @@ def _windows(service_ids: set[int]) -> dict[int, list[Window]]:
 def _closed_until(
     rows: Sequence[Service],
 ) -> tuple[dict[int, datetime], dict[tuple[int, int], datetime]]:
+    """By service whatever product it was then; of a pool by client and product."""
     single: dict[int, datetime] = {}
     pooled: dict[tuple[int, int], datetime] = {}
-    statements = Statement.objects.filter(product__in={row.product_id for row in rows}).order_by("end")
+    houses = {row.organisation_id for row in rows}
+    statements = Statement.objects.filter(organisation__in=houses).order_by("end")
     if len(rows) < 1000:
         statements = statements.filter(client__in={row.client_id for row in rows})
     for service_id, client_id, product_id, end in statements.values_list(

@@ -265,21 +265,29 @@ class TestClosing:
 
 
 class TestAnotherProduct:
-    """From a product with a contract to one without."""
+    @pytest.fixture
+    def free(self, cast):
+        return a_product(cast.rosa, "Free")
 
     @pytest.fixture
-    def becomes_free(self, cast, sold, time_machine):
-        free = a_product(cast.rosa, "Free")
+    def large(self, cast):
+        large = a_product(cast.rosa, "Dedicated L")
+        contract_from(cast, large, OCTOBER, method="volume_out", price="5")
+        return large
 
-        def become(moment):
+    @pytest.fixture
+    def becomes(self, cast, sold, time_machine):
+        def become(product, moment):
             time_machine.move_to(moment, tick=False)
-            change_service(cast.rosa, sold.pk, product_id=free.pk)
+            change_service(cast.rosa, sold.pk, product_id=product.pk)
 
         return become
 
-    def test_the_period_that_runs_is_charged_to_its_end(self, cast, product, sold, becomes_free):
+    def test_without_a_contract_the_period_that_runs_is_charged_to_its_end(
+        self, cast, product, free, sold, becomes
+    ):
         changed = OCTOBER + timedelta(days=10)
-        becomes_free(changed)
+        becomes(free, changed)
         assert usage(cast.rosa, sold.pk, now=changed).reckoned.amount == 6
         assert usage(cast.rosa, sold.pk, now=NOVEMBER) is None
         assert actions.close_due(CLOSED + timedelta(days=62)) == 1
@@ -287,11 +295,22 @@ class TestAnotherProduct:
         assert (row.label, row.amount, row.product) == ("October 2026", 6, product)
         checked(row)
 
-    def test_the_last_one_is_charged_too_where_it_was_not_closed_yet(self, sold, becomes_free):
-        becomes_free(NOVEMBER + timedelta(hours=1))
+    def test_without_a_contract_the_last_one_is_charged_too_where_it_was_not_closed_yet(self, free, becomes):
+        becomes(free, NOVEMBER + timedelta(hours=1))
         assert actions.close_due(CLOSED + timedelta(days=62)) == 2
         labels = list(Statement.objects.order_by("end").values_list("label", "amount"))
         assert labels == [("October 2026", 6), ("November 2026", 0)]
+
+    def test_what_was_closed_before_is_not_counted_again(self, large, becomes, monkeypatch):
+        actions.close_due(CLOSED + timedelta(days=31))
+        becomes(large, CLOSED + timedelta(days=32))
+        counted = []
+        real = actions.count
+        monkeypatch.setattr(actions, "count", lambda *given: counted.append(given[1]) or real(*given))
+        assert actions.close_due(CLOSED + timedelta(days=61)) == 1
+        assert [span.period.label for span in counted] == ["December 2026"]
+        assert actions.close_due(CLOSED + timedelta(days=61)) == 0
+        assert len(counted) == 1
 
 
 class TestAdjusting:
