@@ -6,6 +6,7 @@ from django.test import Client
 from doublehop import verify_statement
 from doublehop.bandwidth.models import Total
 from doublehop.organisations.models import User
+from doublehop.services.actions import change_service
 from doublehop.services.models import Adjustment, ContractVersion
 from doublehop.services.tests.metering import a_statement
 from tests.cast import a_cast
@@ -33,6 +34,8 @@ def browser(actor):
 
 def test_staff_count_again_and_write_an_adjustment(cast, sold):
     row = a_statement(cast.rosa, sold)
+    # What the service is by now does not matter.
+    change_service(cast.rosa, sold.pk, product_id=a_product(cast.rosa, "Another").pk)
     rosa, page = browser(cast.rosa), f"/admin/statements/{row.pk}/"
     assert f'Owed: <span class="dh-num">EUR {row.amount:.2f}</span>' in rosa.get(page).content.decode()
     seen = rosa.get(f"{page}?look=1").content.decode()

@@ -95,6 +95,19 @@ def subject_of(service: Service) -> Subject | None:
     return next((one for one in found if service.pk in {member.pk for member in one.members}), None)
 
 
+def subject_of_statement(statement: Statement) -> Subject:
+    """Whom it is about, with the windows of today, whatever product the service has become. The contract is the statement's."""
+    services = Service.objects.select_related("client", "organisation").order_by("pk")
+    if statement.service_id is None:
+        rows = list(services.filter(client=statement.client_id, product=statement.product_id))
+    else:
+        rows = list(services.filter(pk=statement.service_id))
+    windows = _windows({row.pk for row in rows})
+    members = tuple(row for row in rows if row.pk in windows)
+    together = tuple(window for member in members for window in windows[member.pk])
+    return Subject(statement.service, members, statement.product, (), together, statement.end)
+
+
 def subjects(services: QuerySet[Service]) -> Iterator[Subject]:
     """Of services that ever had a machine, on a product with a contract or coming from one. A handful of queries, however many
     there are.

@@ -10,8 +10,8 @@ from django.db.models import Sum
 from doublehop.bandwidth.contract import contract_of, period_of
 from doublehop.bandwidth.money import digits_of
 from doublehop.services import paper
-from doublehop.services.charging import Span, Subject, count, subjects
-from doublehop.services.models import Service, Statement
+from doublehop.services.charging import Span, count, subject_of_statement
+from doublehop.services.models import Statement
 
 
 @dataclass(frozen=True)
@@ -68,10 +68,3 @@ def _why_not(difference: Decimal, before: dict[str, Any], now: dict[str, Any]) -
     if len(now["totals"]) < len(before["totals"]):
         return "Fewer totals of this period are kept now than when it was closed: it cannot be counted again."
     return "" if difference else "What is owed is the same. There is nothing to adjust."
-
-
-def subject_of_statement(statement: Statement) -> Subject:
-    rows = Service.objects.filter(client=statement.client_id, product=statement.product_id)
-    if statement.service_id is not None:
-        rows = rows.filter(pk=statement.service_id)
-    return next(subjects(rows))

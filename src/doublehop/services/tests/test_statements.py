@@ -336,6 +336,27 @@ class TestAdjusting:
         (entry,) = Entry.objects.filter(verb="statement.adjusted")
         assert entry.sentence == "+4.00 EUR: Readings kept back"
 
+    @pytest.mark.parametrize("is_charged", [True, False])
+    def test_of_a_service_that_is_another_product_by_now(self, cast, sold, late, is_charged):
+        other = a_product(cast.rosa, "Another")
+        if is_charged:
+            contract_from(cast, other, OCTOBER, price="5")
+        change_service(cast.rosa, sold.pk, product_id=other.pk)
+        preview = queries.preview_adjustment(cast.rosa, late.pk)
+        assert (preview.difference, preview.document["product"]) == (4, late.document["product"])
+        assert self.adjust(cast.rosa, late).amount == 4
+
+    def test_of_a_pool(self, cast, product, machines):
+        contract_from(cast, product, OCTOBER, method="volume_out", pooled=True)
+        for number, server in enumerate(machines, 1):
+            attached(cast, product, server, OCTOBER - timedelta(days=1))
+            wire(server, number)
+        flow(machines[0], slot_of(OCTOBER), [(0, GB)], 1)
+        actions.close_due(CLOSED)
+        flow(machines[1], slot_of(OCTOBER) + 1, [(0, GB)], 2)
+        preview = queries.preview_adjustment(cast.rosa, Statement.objects.get().pk)
+        assert (preview.difference, preview.document["services"]) == (2, ["S-3001", "S-3002"])
+
     def test_it_is_made_once(self, cast, late):
         first = self.adjust(cast.rosa, late, key="one")
         assert self.adjust(cast.rosa, late, key="one") == first
