@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from django.db.models import Exists, F, OuterRef, Q, QuerySet
+from django.db.models import DurationField, Exists, ExpressionWrapper, F, OuterRef, Q, QuerySet
 from django.utils import timezone
 
 from doublehop.organisations.actor import Actor
@@ -44,11 +44,16 @@ def usage_report(actor: Actor, chosen: ReportFilter, *, now: datetime | None = N
 
 
 def _of_period(rows: QuerySet[PeriodUsage], period: str, now: datetime) -> QuerySet[PeriodUsage]:
-    """The one that runs, or of each the newest that is over."""
+    """The one that runs, or of each the one before it: of what has ended since, until one as long would be over too."""
     if period != "last":
         return rows.filter(start__lte=now, end__gt=now)
-    newer = PeriodUsage.objects.filter(subject=OuterRef("subject"), end__lte=now, start__gt=OuterRef("start"))
-    return rows.filter(end__lte=now).exclude(Exists(newer))
+    same = PeriodUsage.objects.filter(subject=OuterRef("subject"))
+    newer = same.filter(end__lte=now, start__gt=OuterRef("start"))
+    # A month may be longer than the one before it: what still runs is asked for its own end.
+    follows = same.filter(start__lte=OuterRef("end"), end__gt=now)
+    length = ExpressionWrapper(F("end") - F("start"), DurationField())
+    rows = rows.alias(length=length).filter(Exists(follows) | Q(end__gt=now - F("length")), end__lte=now)
+    return rows.exclude(Exists(newer))
 
 
 def _matching(words: str) -> Q:

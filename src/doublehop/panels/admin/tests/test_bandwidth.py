@@ -15,12 +15,11 @@ REPORT = "/admin/bandwidth/"
 
 
 @pytest.fixture
-def rows(house):
-    now = timezone.now()
+def add(house):
     cast = house.cast
 
     def add(name, days_ago=10, days=30, **values):
-        start = now - timedelta(days=days_ago)
+        start = timezone.now() - timedelta(days=days_ago)
         return PeriodUsage.objects.create(
             **{
                 "subject": name,
@@ -42,6 +41,12 @@ def rows(house):
             }
         )
 
+    return add
+
+
+@pytest.fixture
+def rows(house, add):
+    cast = house.cast
     add("calm", quantity=20, share_percent=20, octets_out=5)
     add("above", quantity=150, share_percent=150, amount=45, octets_out=9)
     add(
@@ -58,7 +63,6 @@ def rows(house):
     add("gone", days_ago=45, quantity=70, share_percent=70)
     add("long gone", days_ago=75, subject="gone")
     add("theirs", organisation=cast.birch, client=cast.juniper, service=None, product=a_product(cast.tam))
-    return now
 
 
 def labels(client, **query):
@@ -80,6 +84,21 @@ def test_the_fullest_first_and_every_filter(rows, rosa):
 
 def test_the_last_period_is_the_newest_that_is_over(rows, rosa):
     assert labels(rosa, period="last") == ["gone"]
+
+
+def test_what_ended_before_the_last_period_is_not_in_it(add, rosa):
+    add("ended a year ago", days_ago=370)
+    add("ended before the last one", days_ago=61)
+    add("not counted yet", days_ago=30.01)
+    add("back this month", subject="back")
+    add("back, in spring", days_ago=200, subject="back")
+    assert labels(rosa, period="last") == ["not counted yet"]
+
+
+def test_february_is_the_last_period_until_the_end_of_march(add, rosa):
+    add("March", days_ago=30, days=31, subject="month")
+    add("February", days_ago=58, days=28, subject="month")
+    assert labels(rosa, period="last") == ["February"]
 
 
 def test_the_file_holds_what_the_page_shows(rows, rosa, house):
