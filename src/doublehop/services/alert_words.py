@@ -33,6 +33,7 @@ def _forecast(row: PeriodUsage) -> str:
 
 def client_mail(row: PeriodUsage, alert: UsageAlert) -> tuple[str, str]:
     """(subject, body)."""
+    is_over = row.counted_at >= row.end
     name = what(row) if row.service else f"all your services on {row.product.name}"
     kind = "rate (95th percentile)" if row.method.startswith("p95") else "volume"
     lines = [
@@ -40,10 +41,10 @@ def client_mail(row: PeriodUsage, alert: UsageAlert) -> tuple[str, str]:
         "",
         f"the bandwidth of {name} has reached {alert.percent} % of what is included.",
         "",
-        f"Period: {row.label} ({row.zone})",
-        f"Used so far: {used(row)}, counted by {kind}",
+        f"Period: {row.label} ({row.zone}){', which is over' if is_over else ''}",
+        f"{'Used in it' if is_over else 'Used so far'}: {used(row)}, counted by {kind}",
     ]
-    if _forecast(row):
+    if _forecast(row) and not is_over:
         lines.append(f"Forecast for the end of the period: {_forecast(row)}")
     lines += [
         "",

@@ -22,8 +22,6 @@ log = structlog.get_logger(__name__)
 COUNT_EVERY_SECONDS = 3600
 FORECAST_EVERY = timedelta(hours=6)
 """A forecast costs more than all the rest, and changes slowly."""
-SETTLED_AFTER = timedelta(hours=3)
-"""So long after its end a period is counted again: the last readings may be late."""
 SHOWN_ONLY = Contract(method=Method.VOLUME_SUM)
 """Stands in where no contract is in force: the volumes of a calendar month, and no money."""
 
@@ -57,7 +55,7 @@ def count_usage(payload: Mapping[str, Any]) -> None:
     for subject in (*subjects(_services(organisation_id)), *_uncharged(organisation_id, now)):
         for span in _spans(subject, now):
             row = known.get((counting.key_of(subject), span.period.start))
-            if row is not None and row.end <= now and row.counted_at >= row.end + SETTLED_AFTER:
+            if row is not None and row.end <= now and row.counted_at >= row.end + counting.SETTLED_AFTER:
                 continue
             _count(subject, span, row, now)
     counting.tell_staff_of_alerts(organisation_id)

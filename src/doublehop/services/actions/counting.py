@@ -25,6 +25,8 @@ from doublehop.services.models import PeriodUsage, Service, UsageAlert
 from doublehop.services.queries.outlook import Outlook
 
 KEPT_FOR = timedelta(days=400)
+SETTLED_AFTER = timedelta(hours=3)
+"""So long after its end a period is counted again: the last readings may be late."""
 _THOUSANDTH = Decimal("0.001")
 
 
@@ -39,7 +41,7 @@ def store_outlook(
 ) -> PeriodUsage:
     """Writes down what was counted, and raises what it calls for. One transaction.
 
-    Without ``forecasts`` the earlier one stands. Made-up octets, and periods that are over, raise nothing.
+    Without ``forecasts`` the earlier one stands. Made-up octets, and periods that are settled, raise nothing.
     """
     values = {**_counted(subject, seen, is_charged=is_charged), "counted_at": now}
     if forecasts:
@@ -48,7 +50,7 @@ def store_outlook(
         row, _ = PeriodUsage.objects.update_or_create(
             subject=key_of(subject), start=span.period.start, defaults=values
         )
-        if is_charged and not row.sample_history and row.end > now:
+        if is_charged and not row.sample_history and row.end + SETTLED_AFTER > now:
             _raise_alerts(subject, row, seen)
     return row
 

@@ -153,6 +153,37 @@ def test_each_alert_is_told_once_a_period(cast, machines):
     ]
 
 
+def test_a_share_reached_in_the_last_hour_is_told_when_the_period_is_over(cast, machines, monkeypatch):
+    product = product_of(cast, method="volume_out", included="300")
+    type(product).objects.filter(pk=product.pk).update(alert_client=True)
+    service_of(cast, product, machines[0])
+    flow(machines[0], days(1, 1, 1))
+    count()
+    assert PeriodUsage.objects.get().forecast_likely
+    assert not UsageAlert.objects.exists()
+    december = datetime(2026, 12, 1, tzinfo=UTC)
+    flow(machines[0], [750] * 8, first=december - timedelta(minutes=45))
+    monkeypatch.setattr(timezone, "now", lambda: december + timedelta(minutes=30))
+    for _ in range(2):
+        count()
+    assert list(UsageAlert.objects.values_list("kind", "percent")) == [("reached", 80)]
+    (told,) = mails("rosa@alder.example")
+    assert "80 % reached: 257.4 of 300 GB, November 2026" in told.body
+    (mail,) = mails("mara@quillfeather.example")
+    assert "Period: November 2026 (UTC), which is over" in mail.body
+    assert "Used in it: " in mail.body
+    assert "Forecast" not in mail.body
+
+
+def test_a_share_is_not_told_once_the_period_is_settled(cast, machines, monkeypatch):
+    service_of(cast, product_of(cast, method="volume_out", included="1"), machines[0])
+    flow(machines[0], days(5))
+    monkeypatch.setattr(timezone, "now", lambda: datetime(2026, 12, 1, 4, tzinfo=UTC))
+    count()
+    assert PeriodUsage.objects.filter(label="November 2026", share_percent__gt=100).exists()
+    assert not UsageAlert.objects.exists()
+
+
 def test_nobody_is_told_where_no_alert_is_chosen_or_the_octets_are_made_up(cast, machines):
     quiet = product_of(cast, "Quiet", method="volume_out", included="1")
     type(quiet).objects.filter(pk=quiet.pk).update(alert_percents=[])
