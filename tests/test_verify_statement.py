@@ -162,6 +162,31 @@ def test_every_figure_that_is_changed_is_noticed(kind):
         assert outcome(files_of(tampered, slots)[kind]) == [name]
 
 
+def test_names_do_not_become_formulas_and_the_file_is_read_all_the_same(tmp_path, capsys):
+    document, slots = a_busy_month()
+    names = {
+        "organisation": "@Alder",
+        "client": "=HYPERLINK(1)",
+        "product": "+M",
+        "services": ["S-3001", "-1"],
+    }
+    files = files_of({**document, **names}, slots)
+    lines = files["csv"].splitlines()
+    assert {
+        "organisation,'@Alder",
+        "client,'=HYPERLINK(1)",
+        "product,'+M",
+        "services.0,S-3001",
+        "services.1,'-1",
+    } <= set(lines)
+    assert not [line for line in lines if ",'" in line and not line.startswith((*names, "services."))]
+    for kind, text in files.items():
+        assert outcome(text) == []
+        (tmp_path / kind).write_text(text, encoding="utf-8")
+        assert main(["verify-statement", str(tmp_path / kind)]) == 0
+    assert "HYPERLINK(1)" in capsys.readouterr().out
+
+
 def test_changed_slots_are_noticed():
     document, slots = a_busy_month()
     whole = json.loads(files_of(document, slots)["json"])

@@ -33,3 +33,8 @@ def remark(text: str, *, field: str) -> str:
 def searched(text: str, longest: int = 120) -> str:
     """For looking something up: what cannot be printed cannot be found."""
     return "".join(sign for sign in text[:longest] if sign.isprintable()).strip()
+
+
+def cell(text: str) -> str:
+    """Of a table for spreadsheets: a name that begins like a formula must not become one."""
+    return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\r")) else text

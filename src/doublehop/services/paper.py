@@ -18,6 +18,7 @@ from doublehop.bandwidth.contract import values_of
 from doublehop.bandwidth.queries.metered import Metered
 from doublehop.bandwidth.reckoning import Reckoned
 from doublehop.bandwidth.slots import from_ms, slot_of, start_of, to_ms
+from doublehop.organisations import texts
 from doublehop.services.charging import Count, Span, Subject
 
 FORMAT = "bandwidth-statement"
@@ -166,7 +167,9 @@ def _flat(value: Any, name: str = "") -> Iterator[tuple[str, str]]:
         for number, inner in enumerate(value):
             yield from _flat(inner, f"{name}.{number}")
     else:
-        yield name, "" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
+        text = "" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
+        # No figure begins like a formula: none is below zero. Names may.
+        yield name, texts.cell(text)
 
 
 def _rows(document: Mapping[str, Any], slots: bytes | memoryview) -> Iterator[tuple[str, int, int, str]]:

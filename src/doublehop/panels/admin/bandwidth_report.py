@@ -9,6 +9,7 @@ from django.utils import timezone
 from django.views.decorators.http import require_GET
 
 from doublehop.bandwidth.queries import Over, collections_visible_to, talkers
+from doublehop.organisations import texts
 from doublehop.organisations.actor import Actor
 from doublehop.panels.admin.frame import show
 from doublehop.panels.admin.products import number as id_of
@@ -124,10 +125,10 @@ def _lines(rows: Iterator[Any]) -> Iterator[tuple[object, ...]]:
     yield HEAD
     for row in rows:
         yield (
-            _plain(str(row.service or f"{row.services} services together")),
-            _plain(row.client.name),
-            _plain(row.product.name),
-            _plain(row.service.shown_hostname if row.service else ""),
+            texts.cell(str(row.service or f"{row.services} services together")),
+            texts.cell(row.client.name),
+            texts.cell(row.product.name),
+            texts.cell(row.service.shown_hostname if row.service else ""),
             f"{row.start:%Y-%m-%d %H:%M}",
             f"{row.end:%Y-%m-%d %H:%M}",
             _METHODS.get(row.method, "no contract"),
@@ -149,11 +150,6 @@ def _lines(rows: Iterator[Any]) -> Iterator[tuple[object, ...]]:
 
 def _forecast(row: Any) -> tuple[Any, ...]:
     return (row.forecast_low, row.forecast_likely, row.forecast_high, row.forecast_amount)
-
-
-def _plain(text: str) -> str:
-    """A name that begins like a formula must not become one in a spreadsheet."""
-    return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\r")) else text
 
 
 def tabs(actor: Actor, current: str) -> list[tuple[str, str, bool]]:
