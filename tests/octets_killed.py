@@ -16,7 +16,7 @@ import numpy as np  # noqa: E402
 from django.core.management import call_command  # noqa: E402
 
 from doublehop.bandwidth import slots, store  # noqa: E402
-from doublehop.bandwidth.actions import pack_days, packing, write_round  # noqa: E402
+from doublehop.bandwidth.actions import dailies, pack_days, write_round  # noqa: E402
 from doublehop.bandwidth.models import Block, Chunk, Daily  # noqa: E402
 from doublehop.bandwidth.queries.health import last_rounds  # noqa: E402
 from doublehop.driver_kit.contract import CounterReading, PortCounter  # noqa: E402
@@ -86,7 +86,7 @@ def pack() -> None:
     while True:
         print("begins", flush=True)
         newest = Block.objects.order_by("-pk").values_list("pk", flat=True)[0] & 0xFFFFFFFF
-        done = pack_days(slots.start_of(newest) + packing.OVER_AFTER)
+        done = pack_days(slots.start_of(newest) + dailies.OVER_AFTER)
         print(json.dumps({"device_days": done.device_days}), flush=True)
         if not done.device_days:
             return

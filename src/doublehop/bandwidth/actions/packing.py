@@ -7,21 +7,17 @@ goes on by looking. It changes nothing at a machine, so it leaves no journal lin
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
 import numpy as np
 from django.db import transaction
 from django.db.models import QuerySet
 
 from doublehop.bandwidth import chunk, store
-from doublehop.bandwidth.models import Block, Chunk, Collection, Daily, GapVolume
-from doublehop.bandwidth.slots import DAY_MS, SLOT_MS, SLOTS_PER_DAY, slot_of, start_of
+from doublehop.bandwidth.actions.dailies import PORTS_AT_ONCE, finish_days, finish_late_gaps, over_until
+from doublehop.bandwidth.models import Block, Chunk, Collection
+from doublehop.bandwidth.slots import SLOTS_PER_DAY
 from doublehop.bandwidth.store import Series
-
-OVER_AFTER = timedelta(hours=26)
-"""No reading is taken in that is older than a day; two hours more are for clocks and for a round on its way."""
-PORTS_AT_ONCE = 128
-"""In one transaction: on SQLite nobody else writes meanwhile, and a round must not notice."""
 
 
 @dataclass
@@ -34,11 +30,12 @@ class Packed:
 
 
 def pack_days(now: datetime) -> Packed:
-    """Packs every day that ended 26 hours ago or earlier, device by device."""
+    """Packs every day that ended 26 hours ago or earlier, device by device; then its gaps that no slot lies beside."""
     done = Packed()
-    until = slot_of(now - OVER_AFTER) // SLOTS_PER_DAY * SLOTS_PER_DAY
+    until = over_until(now)
     for upstream_id, first in _days_in_blocks(until):
         _pack(upstream_id, first, done)
+    finish_late_gaps(until)
     return done
 
 
@@ -123,7 +120,7 @@ def _keep(series: Sequence[tuple[int, Series]], chunks: Sequence[Chunk]) -> None
         unique_fields=["id"],
         update_fields=["packed"],
     )
-    _finish_days(whole)
+    finish_days(whole)
 
 
 def _together(new: Series, old: Chunk) -> Series:
@@ -136,45 +133,3 @@ def _together(new: Series, old: Chunk) -> Series:
         np.where(known, octets[1, 0], new.octets_out),
         known | new.measured,
     )
-
-
-def _finish_days(series: Sequence[tuple[int, Series]]) -> None:
-    """The daily rows hold what lies in slots and what is exact of gaps; what they held before, at least."""
-    first = series[0][1].first
-    day = start_of(first).date()
-    gaps = _gaps([port_id for port_id, _ in series], first)
-    there = {
-        row.port_id: row for row in Daily.objects.filter(day=day, port_id__in=[port for port, _ in series])
-    }
-    rows = []
-    for port_id, one in series:
-        row = there.get(port_id) or Daily(port_id=port_id, day=day)
-        gap_in, gap_out, gap_slots = gaps.get(port_id, (0, 0, 0))
-        row.octets_in = max(row.octets_in, int(one.octets_in.sum()) + gap_in)
-        row.octets_out = max(row.octets_out, int(one.octets_out.sum()) + gap_out)
-        row.max_in, row.max_out = int(one.octets_in.max()), int(one.octets_out.max())
-        row.slots = int(one.measured.sum())
-        row.covered_ms = max(row.covered_ms, min(DAY_MS, (row.slots + gap_slots) * SLOT_MS))
-        rows.append(row)
-    Daily.objects.bulk_create(
-        rows,
-        update_conflicts=True,
-        unique_fields=["port_id", "day"],
-        update_fields=["octets_in", "octets_out", "max_in", "max_out", "slots", "covered_ms"],
-    )
-
-
-def _gaps(ports: Sequence[int], first: int) -> dict[int, tuple[int, int, int]]:
-    """Of the day that begins with slot ``first``, by port: octets in and out of all its gaps, and how many slots these are."""
-    found: dict[int, tuple[int, int, int]] = {}
-    rows = GapVolume.objects.filter(
-        port_id__in=ports, first_slot__gte=first, end_slot__lte=first + SLOTS_PER_DAY
-    )
-    for gap in rows:
-        octets_in, octets_out, slots = found.get(gap.port_id, (0, 0, 0))
-        found[gap.port_id] = (
-            octets_in + gap.octets_in,
-            octets_out + gap.octets_out,
-            slots + gap.end_slot - gap.first_slot,
-        )
-    return found

@@ -1,11 +1,13 @@
 """What staff decide about octets in doubt. Each is decided once; bills that were closed before follow by an adjustment."""
 
 from collections.abc import Sequence
+from itertools import groupby
 
 from django.db import transaction
 from django.utils import timezone
 
 from doublehop.bandwidth import slots
+from doublehop.bandwidth.actions import dailies
 from doublehop.bandwidth.models import Collection, GapVolume, Quarantined
 from doublehop.bandwidth.queries.quarantine import quarantined_visible_to
 from doublehop.bandwidth.readings import FASTEST_BPS
@@ -90,3 +92,12 @@ def _count(rows: Sequence[Quarantined]) -> None:
             for gap in slots.gaps_of(Interval(started, ended, octets_in, octets_out))
         ]
     GapVolume.objects.bulk_create(volumes)
+    # The others' rows are not written yet: they are when their days are packed.
+    over = [one for one in volumes if one.end_slot <= dailies.over_until(timezone.now())]
+    by_day = groupby(sorted(over, key=_day_of), key=_day_of)
+    for (upstream_id, day), some in by_day:
+        dailies.finish_gaps(upstream_id, [one.port_id for one in some], day * slots.SLOTS_PER_DAY)
+
+
+def _day_of(volume: GapVolume) -> tuple[int, int]:
+    return volume.upstream_id, volume.first_slot // slots.SLOTS_PER_DAY

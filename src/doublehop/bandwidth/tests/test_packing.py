@@ -8,10 +8,10 @@ from django.db import transaction
 from tests.cast import a_cast
 
 from doublehop.bandwidth import chunk, slots, store
-from doublehop.bandwidth.actions import clear_old, pack_days, packing, write_sample_history
+from doublehop.bandwidth.actions import clear_old, dailies, pack_days, packing, write_sample_history
 from doublehop.bandwidth.models import Block, Chunk, Daily, GapVolume
-from doublehop.bandwidth.queries import chart, chart_data, csv_rows
-from doublehop.bandwidth.tests.switch import T0, Switch
+from doublehop.bandwidth.queries import chart, chart_data, csv_rows, daily_totals
+from doublehop.bandwidth.tests.switch import MBIT, T0, Switch
 
 pytestmark = pytest.mark.django_db
 DAY = timedelta(days=1)
@@ -175,6 +175,53 @@ def test_what_flowed_in_a_gap_stays_in_its_day():
     pack_days(OVER)
     day = Daily.objects.get(port_id=7)
     assert (day.octets_in, day.covered_ms, day.slots) == (exact, slots.DAY_MS, len(before))
+
+
+def by_day(cast, switch, now):
+    found = daily_totals(cast.ines, switch.server.pk, (T0 - 9 * DAY).date(), now.date(), now=now)
+    return [(one.day.day, one.octets_out, one.complete) for one in found]
+
+
+@pytest.mark.parametrize("packed_too_early", [False, True])
+def test_a_day_in_which_nothing_was_polled_keeps_its_octets_for_good(packed_too_early):
+    """The worker stood still from Friday evening to Sunday evening."""
+    cast = a_cast()
+    switch = Switch(cast.provider)
+    friday = datetime(2026, 11, 20, 18, 0, tzinfo=UTC)
+    switch.read(friday - DAY)
+    switch.run(friday - timedelta(hours=2), [1] * 24)
+    if packed_too_early:
+        pack_days(friday + 2 * DAY)
+    switch.flow(out=48 * 10**9)
+    switch.run(friday + 2 * DAY, [1] * 24)
+    seen = [(20, 24 * MBIT + 6 * 10**9, False), (21, 24 * 10**9, False), (22, 24 * MBIT + 18 * 10**9, False)]
+    assert by_day(cast, switch, friday + 2 * DAY + timedelta(hours=2))[-2:] == seen[-2:]
+    for days in (3, 4, 4, 9):
+        pack_days(friday + days * DAY)
+    assert by_day(cast, switch, friday + 9 * DAY) == seen
+    saturday = Daily.objects.get(port_id=switch.port.pk, day=(friday + DAY).date())
+    assert (saturday.slots, saturday.max_out, saturday.covered_ms) == (0, 0, slots.DAY_MS)
+
+
+def test_many_gaps_of_many_ports_are_each_written_once(monkeypatch):
+    monkeypatch.setattr(dailies, "PORTS_AT_ONCE", 2)
+    for upstream, port in ((3, 7), (3, 8), (3, 9), (4, 5)):
+        for number in range(3):
+            begin = FIRST + 10 * number
+            GapVolume.objects.create(
+                port_id=port,
+                upstream_id=upstream,
+                first_slot=begin,
+                end_slot=begin + 4,
+                octets_in=port,
+                octets_out=2 * port,
+            )
+    for _ in range(2):
+        pack_days(OVER)
+        rows = Daily.objects.order_by("port_id").values_list(
+            "port_id", "octets_in", "octets_out", "covered_ms"
+        )
+        assert list(rows) == [(port, 3 * port, 6 * port, 12 * slots.SLOT_MS) for port in (5, 7, 8, 9)]
 
 
 # ---------------------------------------------------------------- people and the box

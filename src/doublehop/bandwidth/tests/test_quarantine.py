@@ -6,10 +6,11 @@ import pytest
 from django.db import models
 from tests.cast import a_cast
 
-from doublehop.bandwidth.actions import decide
-from doublehop.bandwidth.models import GapVolume, Quarantined
+from doublehop.bandwidth.actions import decide, pack_days
+from doublehop.bandwidth.models import Daily, GapVolume, Quarantined
 from doublehop.bandwidth.queries import doubtful, open_doubts
-from doublehop.bandwidth.tests.switch import T0, Switch
+from doublehop.bandwidth.slots import SLOT_MS
+from doublehop.bandwidth.tests.switch import MBIT, T0, Switch
 from doublehop.journal.models import Entry
 from doublehop.organisations.refusals import BadInput, NotAllowed, NotHere, WrongState
 
@@ -69,6 +70,30 @@ def test_accepted_it_counts_for_the_volume_once(cast, switch):
     (decided,) = doubtful(cast.ines, decided=True)
     assert (decided.state, decided.decision_reason) == ("accepted", "The port is a 100G one")
     assert Entry.objects.filter(verb="bandwidth.quarantine_accepted").count() == 1
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_accepted_days_later_it_stands_in_its_day(cast, switch, time_machine, packed):
+    later = T0 + timedelta(days=4)
+    if packed:
+        pack_days(later)
+    time_machine.move_to(later, tick=False)
+    (line,) = doubtful(cast.ines)
+    decide(cast.ines, [line.id], accept=True, reason="The port is a 100G one")
+    for _ in range(2):
+        day = Daily.objects.get(port_id=switch.port.pk)
+        assert (day.octets_out, day.slots, day.covered_ms) == (JUMP + 10 * MBIT, 1, 2 * SLOT_MS)
+        pack_days(later + timedelta(days=1))
+
+
+def test_accepted_at_once_its_day_is_written_when_it_is_over(cast, switch, time_machine):
+    """A late reading may still clear the doubt up."""
+    time_machine.move_to(T0 + timedelta(hours=1), tick=False)
+    (line,) = doubtful(cast.ines)
+    decide(cast.ines, [line.id], accept=True, reason="The port is a 100G one")
+    assert not Daily.objects.exists()
+    pack_days(T0 + timedelta(days=2))
+    assert Daily.objects.get().octets_out == JUMP + 10 * MBIT
 
 
 def test_rejected_it_counts_for_nobody(cast, switch):
