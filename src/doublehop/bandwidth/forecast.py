@@ -65,15 +65,18 @@ def burst_left(contract: Contract, period: Period, slots: Slots) -> BurstLeft | 
         return None
     scale = 10**6 if contract.unit is Unit.DECIMAL else 2**20
     most = int(Fraction(contract.commit) * scale * SLOT_SECONDS / 8)
-    sides = _sides(contract.method, slots.octets_in, slots.octets_out, slots.measured)
+    sides = _sides(contract.method, *_counted(slots))
     above = [int((side > most).sum()) for side in sides]
     allowed = discard_of(contract.cut, period.slots)
     used = max(above)
     return BurstLeft(max(0, allowed - used), used, allowed)
 
 
-def forecast(contract: Contract, period: Period, so_far: Slots, known: Slots) -> Forecast | None:
-    """``so_far``: the period until now. ``known``: days before now to draw from, of the same service; they may lie before the period.
+def forecast(
+    contract: Contract, period: Period, so_far: Slots, known: Slots, gap_volume: tuple[int, int] = (0, 0)
+) -> Forecast | None:
+    """``so_far`` and ``gap_volume``: the period until now, as ``reckon`` counts it. ``known``: days before now to draw from,
+    of the same service; they may lie before the period.
 
     None while too few days are known, and when nothing of the period is left.
     """
@@ -81,10 +84,12 @@ def forecast(contract: Contract, period: Period, so_far: Slots, known: Slots) ->
     days = _days(known)
     if len(days) < ENOUGH_DAYS or elapsed >= period.slots:
         return None
-    sides = _sides(contract.method, so_far.octets_in, so_far.octets_out, so_far.measured)
+    sides = _sides(contract.method, *_counted(so_far))
     draws = _Draws(days, (period.first + elapsed) // SLOTS_PER_DAY, period.slots - elapsed)
     if contract.method.is_volume:
-        ends = _volumes(contract, sides, days, draws)
+        gaps = _sides(contract.method, *(np.array(octets, dtype=np.int64) for octets in gap_volume))
+        used = [int(side.sum() + gap) for side, gap in zip(sides, gaps, strict=True)]
+        ends = _volumes(contract, used, days, draws)
     else:
         ends = _percentiles(contract, period, sides, days, draws)
     low, likely, high = (int(one) for one in np.quantile(ends, (0.05, 0.5, 0.95)))
@@ -113,15 +118,16 @@ def spread(pieces: Sequence[Piece], first: int) -> Slots:
     return Slots(first, octets_in, octets_out, covered, covered)
 
 
+def _counted(slots: Slots) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """What the bill counts, also of slots that were measured in part; the rest as zero."""
+    return slots.octets_in * slots.expected, slots.octets_out * slots.expected
+
+
 def _sides(
-    method: Method,
-    octets_in: NDArray[np.int64],
-    octets_out: NDArray[np.int64],
-    measured: NDArray[np.bool_],
+    method: Method, octets_in: NDArray[np.int64], octets_out: NDArray[np.int64]
 ) -> list[NDArray[np.int64]]:
-    """What the method looks at, unmeasured as zero; of the larger of two, both."""
-    sides = {"in": octets_in * measured, "out": octets_out * measured}
-    sides["sum"] = sides["in"] + sides["out"]
+    """What the method looks at; of the larger of two, both."""
+    sides = {"in": octets_in, "out": octets_out, "sum": octets_in + octets_out}
     return [sides[name] for name in _SIDES[method.value.rpartition("_")[2]]]
 
 
@@ -137,8 +143,7 @@ class _Days:
         return int(self.octets_in.shape[0])
 
     def sides(self, method: Method) -> list[NDArray[np.int64]]:
-        everything = np.ones(self.octets_in.shape, dtype=bool)
-        return _sides(method, self.octets_in, self.octets_out, everything)
+        return _sides(method, self.octets_in, self.octets_out)
 
 
 def _days(known: Slots) -> _Days:
@@ -148,8 +153,7 @@ def _days(known: Slots) -> _Days:
     piece = slice(skip, skip + count * SLOTS_PER_DAY)
     measured = known.measured[piece].reshape(-1, SLOTS_PER_DAY)
     good = measured.sum(axis=1) * 100 >= KNOWN_SHARE * SLOTS_PER_DAY
-    octets_in = (known.octets_in * known.measured)[piece].reshape(-1, SLOTS_PER_DAY)[good]
-    octets_out = (known.octets_out * known.measured)[piece].reshape(-1, SLOTS_PER_DAY)[good]
+    octets_in, octets_out = (side[piece].reshape(-1, SLOTS_PER_DAY)[good] for side in _counted(known))
     numbers = ((known.first + skip) // SLOTS_PER_DAY + np.arange(count))[good]
     return _Days(numbers[-DAYS_BACK:], octets_in[-DAYS_BACK:], octets_out[-DAYS_BACK:])
 
@@ -195,15 +199,13 @@ def _changes(levels: NDArray[np.float64]) -> NDArray[np.float64]:
     return known if known.size >= FEW_WEEKLY else np.concatenate([known, USUAL_CHANGES])
 
 
-def _volumes(
-    contract: Contract, sides: list[NDArray[np.int64]], days: _Days, draws: _Draws
-) -> NDArray[np.float64]:
-    """The last day counts with the part of it that is left."""
+def _volumes(contract: Contract, used: list[int], days: _Days, draws: _Draws) -> NDArray[np.float64]:
+    """``used`` until now. The last day counts with the part of it that is left."""
     shares = draws.level.copy()
     shares[:, -1] *= (draws.left - (draws.to_come - 1) * SLOTS_PER_DAY) / SLOTS_PER_DAY
     ends = [
-        int(so_far.sum()) + (day.sum(axis=1)[draws.day] * shares).sum(axis=1)
-        for so_far, day in zip(sides, days.sides(contract.method), strict=True)
+        so_far + (day.sum(axis=1)[draws.day] * shares).sum(axis=1)
+        for so_far, day in zip(used, days.sides(contract.method), strict=True)
     ]
     return np.asarray(np.max(ends, axis=0), dtype=np.float64)
 

@@ -57,6 +57,8 @@ class Metered:
     """
 
     slots: Slots
+    as_wired: NDArray[np.bool_]
+    """Slots in which a port of theirs was known, and each that was known was measured: as much as can be, though a machine may have none."""
     made_up: NDArray[np.bool_]
     """Slots of days that are sample history."""
     outside: tuple[OutsideSlots, ...]
@@ -79,6 +81,7 @@ def metered(windows: Sequence[Window], first: int, end: int) -> Metered:
     size = max(0, end - first)
     octets_in, octets_out = np.zeros(size, dtype=np.int64), np.zeros(size, dtype=np.int64)
     held, whole = np.zeros(size, dtype=np.int16), np.zeros(size, dtype=np.int16)
+    known, lost = np.zeros(size, dtype=bool), np.zeros(size, dtype=bool)
     wirings = list(Wiring.objects.filter(server_id__in={one.server_id for one in windows}))
     all_stretches: list[_Stretch] = []
     bare: list[Window] = []
@@ -100,9 +103,12 @@ def metered(windows: Sequence[Window], first: int, end: int) -> Metered:
             octets_out[places] += records["octets_out"]
             found[places] += 1
         whole += (wired > 0) & (found == wired)
+        known |= wired > 0
+        lost |= found < wired
     expected = held > 0
     return Metered(
         Slots(first, octets_in, octets_out, expected & (whole == held), expected),
+        known & ~lost,
         _made_up(all_stretches, first, size),
         _outside(all_stretches, first, end),
         bool(all_stretches),

@@ -65,6 +65,34 @@ def test_days_that_were_hardly_measured_are_not_drawn():
     assert forecast(Contract(), NOVEMBER, seen, replace(seen, measured=holes)) is None
 
 
+def test_what_was_measured_in_part_counts_as_in_the_bill():
+    seen = days(30, 30)
+    partly = replace(seen, measured=np.zeros_like(seen.measured))
+    contract = Contract(Method.P95_OUT, commit=Decimal(20))
+    assert burst_left(contract, NOVEMBER, partly) == burst_left(contract, NOVEMBER, seen)
+    quiet = days(1, 1, 1)
+    assert forecast(contract, NOVEMBER, partly, quiet) == forecast(contract, NOVEMBER, seen, quiet)
+
+
+@pytest.mark.parametrize(
+    ("method", "gap"),
+    [(Method.VOLUME_IN, 3), (Method.VOLUME_OUT, 7), (Method.VOLUME_SUM, 10), (Method.VOLUME_MAX, 7)],
+)
+def test_octets_of_no_slot_are_used_as_well(method, gap):
+    seen = days(*([10] * 22))
+    seen = replace(seen, octets_in=seen.octets_out)
+    without = forecast(Contract(method), NOVEMBER, seen, seen)
+    with_gaps = forecast(Contract(method), NOVEMBER, seen, seen, (3 * 10**9, 7 * 10**9))
+    assert float(with_gaps.likely - without.likely) == pytest.approx(gap)
+
+
+def test_of_a_95th_they_are_no_part():
+    seen = days(*([10] * 22))
+    assert forecast(Contract(), NOVEMBER, seen, seen, (10**15, 10**15)) == forecast(
+        Contract(), NOVEMBER, seen, seen
+    )
+
+
 def test_a_steady_server_goes_on_as_it_was():
     seen = days(*([10] * 22))
     rate = forecast(Contract(Method.P95_MAX), NOVEMBER, seen, seen)

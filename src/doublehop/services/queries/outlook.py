@@ -1,6 +1,6 @@
 """What a period will come to: usage so far with its forecast and the free burst time that is left."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from fractions import Fraction
@@ -19,7 +19,7 @@ from doublehop.bandwidth.forecast import (
     spread,
 )
 from doublehop.bandwidth.money import cut_to_minor_units
-from doublehop.bandwidth.queries.metered import horizon, metered, totals_of
+from doublehop.bandwidth.queries.metered import Metered, horizon, metered, totals_of
 from doublehop.bandwidth.reckoning import share_of
 from doublehop.bandwidth.slots import SLOTS_PER_DAY, start_of
 from doublehop.organisations.actor import Actor
@@ -90,27 +90,31 @@ def outlook_of(subject: Subject, span: Span, now: datetime, *, forecasts: bool =
             return Outlook(usage, None, None, None, NO_RATE)
         burst = None
         so_far = spread(counted.totals, span.period.first)
+        gaps = (0, 0)
         known = _known_totals(subject, until) if runs else so_far
     else:
         so_far = counted.metered.slots
         burst = burst_left(span.contract, span.period, so_far)
-        known = _known(subject, so_far, until) if runs else so_far
+        gaps = (counted.reckoned.gap_in, counted.reckoned.gap_out)
+        known = _known(subject, counted.metered, until) if runs else so_far
     if not runs:
         return Outlook(usage, None, None, burst)
-    made = forecast(span.contract, span.period, so_far, known)
+    made = forecast(span.contract, span.period, so_far, known, gaps)
     amounts = _amounts(span.contract, made) if made is not None else None
     return Outlook(usage, made, amounts, burst, "" if made else TOO_EARLY)
 
 
-def _known(subject: Subject, so_far: Slots, until: int) -> Slots:
-    """The days to draw from, those of the period among them."""
+def _known(subject: Subject, counted: Metered, until: int) -> Slots:
+    """The days to draw from, those of the period among them. A machine without a port brings nothing, here as in the bill."""
     first = (until // SLOTS_PER_DAY - DAYS_BACK) * SLOTS_PER_DAY
+    so_far = replace(counted.slots, measured=counted.as_wired)
     if so_far.first <= first:
         return so_far.part(first, until)
     since = min(one.since for one in subject.windows)
     if since >= start_of(so_far.first) - timedelta(days=1):
         return so_far
-    return metered(subject.windows, first, until).slots
+    found = metered(subject.windows, first, until)
+    return replace(found.slots, measured=found.as_wired)
 
 
 def _known_totals(subject: Subject, until: int) -> Slots:

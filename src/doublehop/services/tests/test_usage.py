@@ -12,9 +12,9 @@ from django.utils import timezone
 from tests.cast import a_cast
 from tests.stage import a_product, a_service, a_stage
 
-from doublehop.bandwidth.models import Daily, Total
+from doublehop.bandwidth.models import Daily, GapVolume, Total
 from doublehop.bandwidth.queries.metered import Window, metered
-from doublehop.bandwidth.slots import slot_of
+from doublehop.bandwidth.slots import SLOTS_PER_DAY, slot_of
 from doublehop.organisations.refusals import BadInput, NotAllowed, NotHere
 from doublehop.services import actions
 from doublehop.services.actions.contracts import ContractForm
@@ -29,6 +29,8 @@ pytestmark = pytest.mark.django_db
 NOVEMBER = datetime(2026, 11, 1, tzinfo=UTC)
 NOW = datetime(2026, 11, 10, tzinfo=UTC)
 HOUR = timedelta(hours=1)
+MBIT = 1_000_000 // 8 * 300
+"""Octets of one slot at 1 Mbit/s."""
 
 
 @pytest.fixture
@@ -311,3 +313,38 @@ class TestUsage:
         assert abs(made.likely - 60) < 3
         Total.objects.filter(start__gte=NOVEMBER + timedelta(days=2)).delete()
         assert outlook(cast.rosa, service.pk, now=NOW).why_none == TOO_EARLY
+
+    def test_what_the_bill_counts_of_a_pool_is_looked_ahead_from_too(self, cast, product, machines):
+        """One of its machines has no port: no slot was measured whole, and the 95th is above the commit all the same."""
+        contract_from(cast, product, NOVEMBER, method="p95_out", included="100", pooled=True)
+        service, _ = [attached(cast, product, one, NOVEMBER - HOUR) for one in machines]
+        wire(machines[0])
+        flow(machines[0], slot_of(NOVEMBER), [(0, 140 * MBIT)] * 4 * SLOTS_PER_DAY)
+
+        seen = outlook(cast.rosa, service.pk, now=NOVEMBER + timedelta(days=4))
+
+        assert (seen.usage.reckoned.measured, seen.usage.reckoned.quantity) == (0, 140)
+        assert (seen.burst.slots, seen.burst.used) == (0, 4 * SLOTS_PER_DAY)
+        assert (seen.forecast.days, seen.forecast.low) == (4, 140)
+
+    def test_octets_of_a_gap_are_used_before_anything_is_forecast(self, cast, product, machines):
+        contract_from(cast, product, NOVEMBER, method="volume_out", included="5000")
+        service = attached(cast, product, machines[0], NOVEMBER - HOUR)
+        wire(machines[0])
+        first = slot_of(NOVEMBER)
+        flow(machines[0], first, [(0, MBIT)] * 4 * SLOTS_PER_DAY)
+        GapVolume.objects.create(
+            port_id=1,
+            upstream_id=machines[0].upstream_id,
+            first_slot=first + 4 * SLOTS_PER_DAY,
+            end_slot=first + 5 * SLOTS_PER_DAY,
+            octets_in=10**9,
+            octets_out=6 * 10**12,
+        )
+
+        seen = outlook(cast.rosa, service.pk, now=NOVEMBER + timedelta(days=5))
+
+        used = seen.usage.reckoned.quantity
+        assert used > 6000
+        assert used < seen.forecast.low < seen.forecast.high < used + 1000
+        assert seen.will_be_above
