@@ -1,6 +1,7 @@
 """What the worker does with kept slots by the clock: packs days that are over, and clears what is older than it is kept."""
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any
 
 import structlog
@@ -33,9 +34,9 @@ def pack(payload: Mapping[str, Any]) -> None:
 
 def clear(payload: Mapping[str, Any]) -> None:
     """See ``DOUBLEHOP_RAW_DAYS``."""
-    chunks, days = actions.clear_old(timezone.now(), settings.DOUBLEHOP_RAW_DAYS)
-    if chunks or days:
-        log.info("cleared", chunks=chunks, daily=days)
+    done = actions.clear_old(timezone.now(), settings.DOUBLEHOP_RAW_DAYS)
+    if done:
+        log.info("cleared", **asdict(done))
 
 
 def settle(payload: Mapping[str, Any]) -> None:

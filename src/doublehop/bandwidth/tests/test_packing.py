@@ -1,5 +1,6 @@
 """From blocks into chunks: the same figures before, during and after, whoever dies on the way, and never twice."""
 
+from collections import Counter
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
@@ -9,7 +10,8 @@ from tests.cast import a_cast
 
 from doublehop.bandwidth import chunk, slots, store
 from doublehop.bandwidth.actions import clear_old, dailies, pack_days, packing, write_sample_history
-from doublehop.bandwidth.models import Block, Chunk, Daily, GapVolume
+from doublehop.bandwidth.actions.clearing import Cleared
+from doublehop.bandwidth.models import Block, Chunk, Daily, GapVolume, Quarantined
 from doublehop.bandwidth.queries import chart, chart_data, csv_rows, daily_totals
 from doublehop.bandwidth.tests.switch import MBIT, T0, Switch
 
@@ -268,8 +270,8 @@ def test_what_is_older_than_it_is_kept_goes_and_nothing_else():
             a_chunk(port_id, T0 - age * DAY)
     for port_id, age in ((7, 3660), (7, 3661), (9, 4000)):
         Daily.objects.create(port_id=port_id, day=(T0 - age * DAY).date())
-    assert clear_old(T0, 400) == (3, 2)
-    assert clear_old(T0, 400) == (0, 0)
+    assert clear_old(T0, 400) == Cleared(chunks=3, daily=2, gaps=0, doubts=0)
+    assert not clear_old(T0, 400)
     assert [pk & 0xFFFF for pk in Chunk.objects.order_by("pk").values_list("pk", flat=True)] == [
         slots.slot_of(T0 - age * DAY) // 288 for age in (400, 399, 0, 30)
     ]
@@ -279,5 +281,56 @@ def test_what_is_older_than_it_is_kept_goes_and_nothing_else():
 def test_a_clock_that_is_years_ahead_for_a_night_costs_a_week():
     for age in range(30):
         a_chunk(7, T0 - age * DAY)
-    assert clear_old(T0 + 3000 * DAY, 400) == (7, 0)
-    assert Chunk.objects.count() == 23
+        a_gap(7, T0 - age * DAY)
+        a_doubt(7, T0 - age * DAY, "rejected")
+    assert clear_old(T0 + 3000 * DAY, 400) == Cleared(chunks=7, daily=0, gaps=7, doubts=7)
+    assert (Chunk.objects.count(), GapVolume.objects.count(), Quarantined.objects.count()) == (23, 23, 23)
+
+
+def a_gap(port_id, day, slot_count=2, doubt=None):
+    first = slots.slot_of(day) // 288 * 288
+    GapVolume.objects.create(
+        port_id=port_id,
+        upstream_id=UPSTREAM,
+        first_slot=first,
+        end_slot=first + slot_count,
+        octets_in=1,
+        octets_out=1,
+        quarantined=doubt,
+    )
+
+
+def a_doubt(port_id, day, state, lasted=timedelta(minutes=5)):
+    return Quarantined.objects.create(
+        port_id=port_id,
+        upstream_id=UPSTREAM,
+        started_at=day - lasted,
+        ended_at=day,
+        why="too_fast",
+        octets_in="1",
+        octets_out="1",
+        before={},
+        after={},
+        state=state,
+    )
+
+
+def test_gaps_and_decided_doubts_go_with_the_slots_and_open_doubts_stay():
+    for age in (0, 399, 400, 401, 402, 500):
+        a_gap(7, T0 - age * DAY)
+        a_gap(9, T0 - age * DAY, doubt=a_doubt(9, T0 - age * DAY, "accepted", lasted=20 * DAY))
+        a_doubt(7, T0 - age * DAY, "open")
+        a_doubt(8, T0 - age * DAY, "rejected")
+    for _ in range(3):
+        clear_old(T0, 400)
+    assert Counter(GapVolume.objects.values_list("port_id", flat=True)) == {7: 3, 9: 3}
+    assert Counter(Quarantined.objects.values_list("port_id", flat=True)) == {7: 6, 8: 3, 9: 3}
+    assert not clear_old(T0, 400)
+
+
+def test_of_a_gap_over_midnight_no_piece_goes_before_the_day_after_it_is_old():
+    """Alone, the later piece would look as if all of it had flowed after midnight."""
+    a_gap(7, T0 - 401 * DAY, 288)
+    a_gap(7, T0 - 400 * DAY, 3)
+    assert clear_old(T0, 400).gaps == 0
+    assert [clear_old(T0 + days * DAY, 400).gaps for days in (1, 2)] == [2, 0]
