@@ -84,6 +84,8 @@ class Rounds:
                 taken_at=self.first + self.passed,
                 uptime_centiseconds=100_000_000 + 100 * seconds,
                 engine_seconds=1_000_000 + seconds,
+                # All ports at the beginning of a slot, so that no octets are left in the one that is still open.
+                ports=tuple(replace(port, after_centiseconds=0) for port in found.ports),
             )
 
         monkeypatch.setattr(RackCounters, "read", shifted)

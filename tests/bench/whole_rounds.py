@@ -67,6 +67,7 @@ def reading(number: int, upstream_id: int, ports: int) -> CounterReading:
                 speed_bps=SPEED_BPS,
                 discontinuity=7,
                 fingerprint=f"02:00:00:00:{upstream_id % 256:02x}:{port:02x}",
+                after_centiseconds=port // 7 * 2,
             )
             for port in range(ports)
         ),

@@ -46,6 +46,8 @@ class Taken:
     """The records of one reading, and what was wrong with it."""
 
     records: NDArray[np.void]
+    after: NDArray[np.uint16]
+    """How much later than the reading's own time each was read, in 1/100 s."""
     missing: tuple[str, ...]
     nonsense: tuple[str, ...] = ()
     """Names of ports that showed values which no counter can have."""
@@ -65,17 +67,18 @@ def take(rounds: Sequence[tuple[Layout, CounterReading]]) -> list[Taken]:
         ids.append(port_ids)
         found.append((port_ids.size, missing))
     try:
-        records = _records(chosen)
+        records, after = _records(chosen), _after(chosen)
     except (OverflowError, ValueError):
         return [_careful(layout, reading) for layout, reading in rounds]
     if not chosen:
-        return [Taken(records, missing) for _, missing in found]
+        return [Taken(records, after, missing) for _, missing in found]
     records["port"] = np.concatenate(ids)
     if not _possible(records).all():
         return [_careful(layout, reading) for layout, reading in rounds]
     taken, start = [], 0
     for size, missing in found:
-        taken.append(Taken(records[start : start + size], missing))
+        piece = slice(start, start + size)
+        taken.append(Taken(records[piece], after[piece], missing))
         start += size
     return taken
 
@@ -83,21 +86,23 @@ def take(rounds: Sequence[tuple[Layout, CounterReading]]) -> list[Taken]:
 def _careful(layout: Layout, reading: CounterReading) -> Taken:
     """Port by port, so that one which talks nonsense does not take the others along."""
     places, ids, missing = layout.order(tuple(map(_name, reading.ports)))
-    kept, nonsense = [], []
+    kept, read, nonsense = [], [], []
     for place, port_id in zip(places, ids.tolist(), strict=True):
         counter = reading.ports[place]
         try:
-            row = _records([counter])
+            row, after = _records([counter]), _after([counter])
         except (OverflowError, ValueError):
             nonsense.append(counter.if_name)
             continue
         row["port"] = port_id
         if _possible(row).all():
             kept.append(row)
+            read.append(after)
         else:
             nonsense.append(counter.if_name)
-    records = np.concatenate(kept) if kept else np.empty(0, dtype=READ)
-    return Taken(records, missing, tuple(nonsense))
+    if not kept:
+        return Taken(_records([]), _after([]), missing, tuple(nonsense))
+    return Taken(np.concatenate(kept), np.concatenate(read), missing, tuple(nonsense))
 
 
 def _records(chosen: Sequence[PortCounter]) -> NDArray[np.void]:
@@ -112,6 +117,10 @@ def _records(chosen: Sequence[PortCounter]) -> NDArray[np.void]:
     records["bits"] = np.array([one.bits for one in chosen], dtype=np.uint8)
     records["ident"] = np.array([_digest(one.fingerprint) for one in chosen], dtype=np.uint32)
     return records
+
+
+def _after(chosen: Sequence[PortCounter]) -> NDArray[np.uint16]:
+    return np.array([one.after_centiseconds for one in chosen], dtype=np.uint16)
 
 
 def _possible(records: NDArray[np.void]) -> NDArray[np.bool_]:

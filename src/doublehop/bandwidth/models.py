@@ -55,7 +55,7 @@ class Daily(models.Model):
 
 
 class RawReading(models.Model):
-    """What a device answered at one poll, kept for some days: packed.READ of each port that belongs to a server or did.
+    """What a device answered at one poll, kept for some days: as packed.kept says, of each port that belongs to a server or did.
 
     Slots follow from these rows alone, so the order in which they came does not matter.
     """

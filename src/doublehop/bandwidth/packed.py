@@ -26,6 +26,10 @@ READ = np.dtype(
     ]
 )
 """One port of a kept reading, 37 octets; what it shares with the others of its device stands beside."""
+AFTER = np.dtype("<u2")
+"""How much later than the time of its reading a port was read, in 1/100 s of the device's clock."""
+_WITH_AFTER = bytes(4)
+"""Stands before a kept reading whose ports were read at several times: no port has the number 0."""
 _SHARED = [("device", "<u4"), ("boots", "<u4"), ("engine", "<u4"), ("uptime", "<u4"), ("taken", "<i8")]
 SEEN = np.dtype([*READ.descr, *_SHARED])
 STANDING = np.dtype(
@@ -42,7 +46,7 @@ Numbers = NDArray[np.integer[Any]]
 
 @dataclass(frozen=True)
 class Device:
-    """What all ports of one reading share."""
+    """What all ports of one reading share, at the time that it tells."""
 
     device: int
     boots: int
@@ -80,21 +84,42 @@ def digest(text: str) -> int:
     return (crc32(text.encode()) or 1) if text else 0
 
 
-def seen(records: Array, device: Device) -> Array:
-    """A kept reading with what its ports share in every one of them."""
-    return seen_together([(records, device)])
+def kept(records: Array, after: Numbers) -> bytes:
+    """A reading as it is kept: an ``AFTER`` and a record of each port."""
+    told = records.tobytes()
+    return _WITH_AFTER + after.astype(AFTER).tobytes() + told if after.any() else told
 
 
-def seen_together(readings: Sequence[tuple[Array, Device]]) -> Array:
+def unkept(told: bytes) -> tuple[Array, Numbers]:
+    """The records of a kept reading, and how much later each was read."""
+    if not told.startswith(_WITH_AFTER):
+        records = np.frombuffer(told, dtype=READ)
+        return records, np.zeros(records.size, dtype=AFTER)
+    start = len(_WITH_AFTER)
+    count = (len(told) - start) // (AFTER.itemsize + READ.itemsize)
+    after = np.frombuffer(told, dtype=AFTER, count=count, offset=start)
+    return np.frombuffer(told, dtype=READ, offset=start + after.nbytes), after
+
+
+def seen(records: Array, after: Numbers, device: Device) -> Array:
+    """A reading with what its ports share in every one of them, each at its own time."""
+    return seen_together([(records, after, device)])
+
+
+def seen_together(readings: Sequence[tuple[Array, Numbers, Device]]) -> Array:
     """The same of several, one after the other."""
-    records = together(READ, [one for one, _ in readings])
-    shared = np.array([_shared_by(device) for _, device in readings], dtype=_SHARED)
+    records = together(READ, [one for one, _, _ in readings])
+    shared = np.array([_shared_by(device) for _, _, device in readings], dtype=_SHARED)
     found = np.empty(records.size, dtype=SEEN)
     for name in READ.names or ():
         found[name] = records[name]
-    of = np.repeat(np.arange(len(readings)), [one.size for one, _ in readings])
+    of = np.repeat(np.arange(len(readings)), [one.size for one, _, _ in readings])
     for name, _ in _SHARED:
         found[name] = shared[name][of]
+    after = np.concatenate([one for _, one, _ in readings]).astype(np.uint32)
+    found["taken"] += after * 10
+    found["uptime"] += after  # modulo 2^32, as the clock wraps
+    found["engine"] += np.where(found["engine"] > 0, after // 100, 0).astype(np.uint32)
     return found
 
 

@@ -322,11 +322,13 @@ class PortCounter:
     """ifCounterDiscontinuityTime in 1/100 s of device uptime; a change says that the counters jumped."""
     fingerprint: str = ""
     """What only this port has, e.g. its hardware address. Another one under the same name is another port; empty = not known."""
+    after_centiseconds: int = 0
+    """How much later than its reading's uptime its counters were read, by the device's own clock: a slow switch takes its time."""
 
 
 @dataclass(frozen=True)
 class CounterReading:
-    """All ports of one switch, read together. ``uptime_centiseconds`` is the device's own clock (it wraps at 2^32).
+    """All ports of one switch, read together. ``uptime_centiseconds`` is the device's own clock at ``taken_at`` (it wraps at 2^32).
 
     ``device`` is the device itself, not its place: one that was replaced answers with another. ``boots`` and
     ``engine_seconds`` are how often it has started and for how long it has run since, without a wrap; both 0 = not known.

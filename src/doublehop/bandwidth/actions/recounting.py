@@ -3,7 +3,7 @@
 Slots, gaps and doubts are a function of the readings in the order of their times, so the order of arrival is without effect.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -27,10 +27,20 @@ class _Span:
 
     upstream_id: int
     base_ms: int
+    ports_ms: Mapping[int, int]
+    """When each port was read for the base: a slow switch tells its last ports a while after the first."""
     first: int
     first_block: int
     """No slot before this one can have changed, and days that are packed lie before it."""
     last: int
+
+    def since_ms(self, port_id: int) -> int:
+        """Nothing that ended by then follows from the kept readings."""
+        return max(self.base_ms, self.ports_ms.get(port_id, 0))
+
+    def holds(self, port_id: int, gap: Gap) -> bool:
+        first = max(self.first, self.since_ms(port_id) // SLOT_MS)
+        return gap.first >= first or gap.end > first + 1
 
 
 def recount(upstream_id: int, until_ms: int) -> None:
@@ -46,7 +56,12 @@ def recount(upstream_id: int, until_ms: int) -> None:
     first = (base_ms if base else rows[0].taken_ms) // SLOT_MS
     open_since = (newest.taken_ms - LATEST_MS - LONGEST_MS) // SLOT_MS
     span = _Span(
-        upstream_id, base_ms, first, max(first, open_since), max(until_ms, newest.taken_ms) // SLOT_MS + 1
+        upstream_id,
+        base_ms,
+        dict(zip(before["port"].tolist(), before["taken"].tolist(), strict=True)),
+        first,
+        max(first, open_since),
+        max(until_ms, newest.taken_ms) // SLOT_MS + 1,
     )
     _write_slots(span, whole)
     _write_gaps(span, whole.gaps)
@@ -102,7 +117,7 @@ def _move_base(upstream_id: int, before_ms: int) -> None:
 
 def seen_of(row: RawReading) -> packed.Array:
     device = Device(packed.digest(row.device), row.boots, row.engine_seconds, row.uptime_cs, row.taken_ms)
-    return packed.seen(np.frombuffer(row.records, dtype=packed.READ), device)
+    return packed.seen(*packed.unkept(bytes(row.records)), device)
 
 
 def _unpacked(ports: bytes | memoryview) -> packed.Array:
@@ -118,11 +133,13 @@ def _write_slots(span: _Span, whole: Whole) -> None:
     low, high = (store.block_id(span.upstream_id, slot) for slot in (span.first_block, span.last))
     there = dict(Block.objects.filter(pk__gte=low, pk__lte=high).values_list("pk", "records"))
     followed = whole.standing["port"]
+    since = np.array([span.since_ms(port_id) // SLOT_MS for port_id in followed.tolist()], dtype=np.int64)
     changed: dict[int, bytes] = {}
     for block_id in {store.block_id(span.upstream_id, slot) for slot in wanted} | set(there):
         old = store.unpack(there.get(block_id, b""))
-        others = old[~np.isin(old["port"], followed)].tolist()
-        records = store.pack([*others, *wanted.get(block_id & 0xFFFFFFFF, [])])
+        slot = block_id & 0xFFFFFFFF
+        others = old[~np.isin(old["port"], followed[since <= slot])].tolist()
+        records = store.pack([*others, *wanted.get(slot, [])])
         if records != old.tobytes():
             changed[block_id] = records
     Block.objects.filter(pk__in=[block_id for block_id, records in changed.items() if not records]).delete()
@@ -131,7 +148,7 @@ def _write_slots(span: _Span, whole: Whole) -> None:
 
 def _write_gaps(span: _Span, gaps: Sequence[tuple[int, Gap]]) -> None:
     """Those that came from the kept readings; what ended with the base is older than they are."""
-    wanted = {(port_id, gap) for port_id, gap in gaps if gap.first >= span.first or gap.end > span.first + 1}
+    wanted = {(port_id, gap) for port_id, gap in gaps if span.holds(port_id, gap)}
     rows = GapVolume.objects.filter(
         Q(first_slot__gte=span.first) | Q(end_slot__gt=span.first + 1),
         upstream_id=span.upstream_id,
@@ -141,7 +158,7 @@ def _write_gaps(span: _Span, gaps: Sequence[tuple[int, Gap]]) -> None:
         (row.port_id, Gap(row.first_slot, row.end_slot, row.octets_in, row.octets_out)): row.pk
         for row in rows
     }
-    gone = [pk for key, pk in there.items() if key not in wanted]
+    gone = [pk for key, pk in there.items() if span.holds(*key) and key not in wanted]
     GapVolume.objects.filter(pk__in=gone).delete()
     missing = sorted(wanted - there.keys(), key=lambda one: (one[0], one[1].first))
     keep_gaps((span.upstream_id, port_id, gap) for port_id, gap in missing)
@@ -156,7 +173,12 @@ def _write_doubts(span: _Span, whole: Whole, devices: dict[int, str]) -> None:
     rows = Quarantined.objects.filter(
         upstream_id=span.upstream_id, ended_at__gt=slots.from_ms(max(span.base_ms, 0))
     )
-    gone = [row for row in rows if (row.port_id, row.started_at, row.ended_at) not in wanted]
+    gone = [
+        row
+        for row in rows
+        if row.ended_at > slots.from_ms(span.since_ms(row.port_id))
+        and (row.port_id, row.started_at, row.ended_at) not in wanted
+    ]
     for row in gone:
         if row.state == Quarantined.State.OPEN:
             row.delete()

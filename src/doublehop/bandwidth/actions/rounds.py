@@ -56,7 +56,7 @@ class _Round:
     def row(self) -> tuple[object, ...]:
         """Of RawReading, in the order of ``_RAW``."""
         shared = self.shared
-        records = self.taken.records.tobytes()
+        records = packed.kept(self.taken.records, self.taken.after)
         known = self.known.upstream_id
         return known, self.taken_ms, self.uptime_cs, shared.boots, shared.engine_s, self.device, records
 
@@ -113,7 +113,7 @@ def _go_on(wave: Sequence[_Round]) -> None:
     wave = sorted(wave, key=lambda one: one.known.upstream_id)
     upstream_ids = np.array([one.known.upstream_id for one in wave])
     standing = packed.together(STANDING, [one.known.standing for one in wave])
-    now = packed.seen_together([(one.taken.records, one.shared) for one in wave])
+    now = packed.seen_together([(one.taken.records, one.taken.after, one.shared) for one in wave])
     owner = np.repeat(upstream_ids, [one.known.standing.size for one in wave])
     read_by = np.repeat(upstream_ids, [one.taken.records.size for one in wave])
     places, new = packed.matched(_keys(owner, standing), _keys(read_by, now))
@@ -130,10 +130,11 @@ def _go_on(wave: Sequence[_Round]) -> None:
     for one, (start, end) in zip(wave, pairwise(edges), strict=True):
         known = one.known
         if known.wired_as != known.told.wired_as:
-            seen_ms = dict(
-                zip(known.standing["port"].tolist(), known.standing["taken"].tolist(), strict=True)
+            before, now_ms = (
+                dict(zip(ports["port"].tolist(), ports["taken"].tolist(), strict=True))
+                for ports in (known.standing, whole[start:end])
             )
-            follow_wiring(known.upstream_id, known.wired, seen_ms, one.taken_ms // slots.SLOT_MS)
+            follow_wiring(known.upstream_id, known.wired, before, now_ms, one.taken_ms)
             known.told.wired_as = known.wired_as
         known.standing = whole[start:end]
         known.until_ms, known.device = one.taken_ms, one.device

@@ -9,10 +9,12 @@ Wired = Sequence[tuple[int, int | None]]
 """(port id, server id) each."""
 
 
-def follow_wiring(upstream_id: int, ports: Wired, seen_ms: Mapping[int, int], slot: int) -> None:
+def follow_wiring(
+    upstream_id: int, ports: Wired, seen_ms: Mapping[int, int], now_ms: Mapping[int, int], round_ms: int
+) -> None:
     """Ends and begins the times of ports whose server changed since the last round; the slots between are nobody's.
 
-    ``seen_ms``: when a port was last read before this round, which lies in ``slot``.
+    ``seen_ms``: when a port was last read before this round, which began at ``round_ms``; ``now_ms``: and when with it.
     """
     now_open = {
         row.port_id: row for row in Wiring.objects.filter(upstream_id=upstream_id, until_slot__isnull=True)
@@ -23,6 +25,7 @@ def follow_wiring(upstream_id: int, ports: Wired, seen_ms: Mapping[int, int], sl
         if wired is not None and wired.server_id == server_id:
             continue
         seen = seen_ms.get(port_id)
+        slot = max(round_ms, now_ms.get(port_id, 0)) // slots.SLOT_MS
         if wired is not None:
             _end(wired, slot if seen is None else seen // slots.SLOT_MS)
         if server_id is not None:
@@ -33,7 +36,7 @@ def follow_wiring(upstream_id: int, ports: Wired, seen_ms: Mapping[int, int], sl
             )
     Wiring.objects.bulk_create(begun)
     for gone in now_open.values():
-        _end(gone, slot)
+        _end(gone, round_ms // slots.SLOT_MS)
 
 
 def _end(row: Wiring, slot: int) -> None:

@@ -227,7 +227,7 @@ def _as_spoken(device: Device, answers: Sequence[Answer]) -> list[NDArray[np.voi
         for one, answer in zip(taken, some, strict=True):
             row = answer.rows[0]
             shared = [int(row[name]) for name in ("device", "boots", "engine", "uptime", "taken")]
-            found.append(packed.seen(one.records, packed.Device(*shared)))
+            found.append(packed.seen(one.records, one.after, packed.Device(*shared)))
     return found
 
 

@@ -28,6 +28,8 @@ class Switch:
         ]
         self.sent = dict.fromkeys(names, 0)
         self.received = dict.fromkeys(names, 0)
+        self.after = dict.fromkeys(names, 0)
+        """How much later than the first each port is read, in 1/100 s."""
         self.booted = T0 - timedelta(days=100)
 
     @property
@@ -45,7 +47,13 @@ class Switch:
     def reading(self, at):
         uptime = int((at - self.booted).total_seconds() * 100) % 2**32
         counters = tuple(
-            PortCounter(name, in_octets=self.sent[name], out_octets=self.received[name], speed_bps=10**9)
+            PortCounter(
+                name,
+                in_octets=self.sent[name],
+                out_octets=self.received[name],
+                speed_bps=10**9,
+                after_centiseconds=self.after.get(name, 0),
+            )
             for name in self.sent
         )
         return CounterReading("sw1", at, uptime, counters)

@@ -1,5 +1,6 @@
 """From a reading of a switch to rows: complete slots, days, baselines, whose octets they are, and what staff read."""
 
+import random
 from dataclasses import replace
 from datetime import timedelta
 
@@ -19,7 +20,7 @@ from doublehop.bandwidth.models import (
     Wiring,
 )
 from doublehop.bandwidth.queries import collections_visible_to
-from doublehop.bandwidth.slots import slot_of
+from doublehop.bandwidth.slots import slot_of, to_ms
 from doublehop.bandwidth.tests.switch import MBIT, T0, Switch
 from doublehop.driver_kit.contract import PortCounter
 
@@ -172,6 +173,74 @@ def test_the_order_of_arrival_is_without_effect(switch, order):
     assert RawReading.objects.count() == 6
 
 
+def test_a_slow_switch_lifts_no_slot_above_the_truth(switch):
+    """Its port carries 30 Mbit/s all the time and is read at once, or up to a minute later."""
+    flowed = 0
+    for number, seconds in enumerate([0, 50, 0, 60, 60, 7, 0]):
+        switch.after["eth1"] = 100 * seconds
+        switch.flow(out=(300 * number + seconds) * MBIT // 10 - flowed)
+        flowed = switch.sent["eth1"]
+        switch.read(T0 + FIVE * number)
+    found = measured(switch)
+    assert [slot - slot_of(T0) for slot, _ in found] == list(range(6))
+    assert {octets for _, octets in found} == {30 * MBIT}
+
+
+SLOW_BASE = 33
+"""The number of the reading that is the base when those of a day and 455 s or more after it have come."""
+
+
+def slow_readings(switch, silent, last_seconds):
+    """(number, reading) of 27 hours; some ports are read in the slot after the one in which the reading began."""
+    chance = random.Random(7)  # noqa: S311
+    begin = T0 + timedelta(minutes=4, seconds=40)
+    times = [begin + number * FIVE for number in range(27 * 12)]
+    times[-1] = times[SLOW_BASE] + timedelta(days=1, seconds=last_seconds)
+    for number, at in enumerate(times):
+        for name in switch.sent:
+            switch.flow(out=chance.randrange(200) * MBIT, name=name)
+        switch.after = {"eth1": 0, "eth2": chance.randrange(6000), "eth3": chance.randrange(6000)}
+        if number == SLOW_BASE:
+            switch.flow(out=10**13, name="eth3")
+            switch.after = {"eth1": 0, "eth2": 3000, "eth3": 4000}
+        if number not in silent:
+            yield number, switch.reading(at)
+
+
+def certain(switch):
+    """Slots, gaps and doubts, by name of the port."""
+    names = {port.pk: port.if_name for port in switch.ports}
+    found, rows = store.read(switch.upstream.pk, list(names), slot_of(T0) - 9, slot_of(T0) + 900)
+    volumes = GapVolume.objects.filter(upstream_id=switch.upstream.pk)
+    doubts = Quarantined.objects.filter(upstream_id=switch.upstream.pk)
+    return (
+        [
+            (slot, names[port], *both)
+            for slot, (port, *both) in zip(found.tolist(), rows.tolist(), strict=True)
+        ],
+        sorted((names[one.port_id], one.first_slot, one.end_slot, one.octets_out) for one in volumes),
+        sorted((names[one.port_id], one.started_at, one.ended_at) for one in doubts),
+    )
+
+
+@pytest.mark.parametrize(("silent", "last_seconds"), [({30, 31, 32, 200, 201}, 600), ({200, 201}, 455)])
+def test_nor_does_a_late_reading_of_it_change_what_was_certain(cast, silent, last_seconds):
+    names = ("eth1", "eth2", "eth3")
+    punctual, late = (Switch(cast.provider, names=names, name=name) for name in ("Rack B", "Rack C"))
+    for _, reading in slow_readings(punctual, silent, last_seconds):
+        write_round(punctual.upstream.pk, reading)
+    readings = dict(slow_readings(late, silent, last_seconds))
+    held_back = [readings.pop(number) for number in (300, 202, 60, 36, 35)]
+    write_rounds([(late.upstream.pk, reading) for reading in readings.values()])
+    upkeep.settle({})
+    base = DeviceState.objects.get(upstream_id=late.upstream.pk, is_base=True)
+    assert base.until_ms == to_ms(readings[SLOW_BASE].taken_at)
+    for reading in held_back:
+        write_round(late.upstream.pk, reading)
+    assert certain(late) == certain(punctual)
+    assert all(certain(late))
+
+
 def test_readings_are_kept_as_long_as_one_may_still_come_between_them(switch):
     readings = []
     for number in range(27 * 12):
@@ -237,6 +306,17 @@ def test_a_port_that_moves_takes_no_octets_along(switch):
     old, new = Wiring.objects.filter(port_id=switch.port.pk).order_by("since_slot")
     assert (old.server_id, old.since_slot, old.until_slot) == (switch.server.pk, slot_of(T0), slot_of(end))
     assert (new.server_id, new.since_slot, new.until_slot) == (other.pk, slot_of(end + FIVE) + 1, None)
+
+
+def test_nor_does_one_that_is_read_in_the_next_slot(switch):
+    other = Switch(switch.upstream.organisation, names=("eth9",), name="Rack B").server
+    end = switch.run(T0, [10, 10])
+    switch.port.server = other
+    switch.port.save()
+    switch.after["eth1"] = 3000
+    switch.read(end + FIVE - timedelta(seconds=10))
+    new = Wiring.objects.get(port_id=switch.port.pk, until_slot=None)
+    assert (new.server_id, new.since_slot) == (other.pk, slot_of(end + FIVE) + 1)
 
 
 # ---------------------------------------------------------------- what staff read

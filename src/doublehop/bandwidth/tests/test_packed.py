@@ -1,6 +1,7 @@
 """Many ports at once give what each of them gives alone."""
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -19,6 +20,7 @@ ROUND = st.fixed_dictionaries(
         "device_wait": st.sampled_from([None, None, None, None, 0, 300_000, 90_000_000]),
         "boot": st.sampled_from([0, 0, 0, 0, 0, 1]),
         "device": st.sampled_from([7, 7, 7, 7, 7, 8]),
+        "after": st.lists(st.sampled_from([0, 0, 3, 99, 2500, 6000]), min_size=4, max_size=4),
         "ports": st.lists(
             st.tuples(
                 st.sampled_from([0, 10**6, 3 * 10**9, 10**12, 10**15, -(10**6)]),
@@ -54,7 +56,9 @@ def rows(rounds, *, engine, base, offset):
             records[number] = (number + 1, shown, shown // 3, 10**9 * number, jump, ident, bits)
         there = [here or number < 2 for number, (*_, here) in enumerate(one["ports"])]
         device = Device(one["device"], boots * engine, seconds * engine, uptime, ours)
-        yield packed.seen(records[np.array(there)], device)
+        after = np.array(one["after"], dtype=packed.AFTER)
+        told = packed.kept(records[np.array(there)], after[np.array(there)])
+        yield packed.seen(*packed.unkept(told), device)
 
 
 @settings(max_examples=60, deadline=None)
@@ -87,11 +91,27 @@ def test_packed_is_the_same_as_one_by_one(rounds, engine, base, offset):
     ) == sorted(doubts)
 
 
+@pytest.mark.parametrize("after", [[0, 0, 0], [0, 250, 6000]])
+@pytest.mark.parametrize("count", [3, 0])
+def test_a_kept_reading_holds_when_each_port_was_read(after, count):
+    records = np.zeros(3, dtype=READ)[:count]
+    records["port"] = range(1, count + 1)
+    told = packed.kept(records, np.array(after[:count], dtype=packed.AFTER))
+    found, late = packed.unkept(told)
+    assert (found.tolist(), late.tolist()) == (records.tolist(), after[:count])
+    assert any(after[:count]) or told == records.tobytes(), "as readings were kept that say nothing of it"
+    device = Device(7, 1, 5000, UPTIME_WRAP - 100, START)
+    for row, centiseconds in zip(packed.seen(found, late, device), after, strict=False):
+        assert int(row["taken"]) == START + 10 * centiseconds
+        assert int(row["uptime"]) == (UPTIME_WRAP - 100 + centiseconds) % UPTIME_WRAP
+        assert int(row["engine"]) == 5000 + centiseconds // 100
+
+
 def test_ordinary_ports_take_the_quick_way(monkeypatch):
     """Otherwise the test above would compare the definition with itself."""
     monkeypatch.setattr(packed, "follow", None)
     standing = np.empty(0, dtype=packed.STANDING)
-    plain = {"wait": 300_000, "device_wait": None, "boot": 0, "device": 7}
+    plain = {"wait": 300_000, "device_wait": None, "boot": 0, "device": 7, "after": [0, 3, 99, 2500]}
     rounds = [{**plain, "ports": [(10**6, 0, 9, 64, True)] * 4}] * 4
     whole = packed.follow_all(standing, list(rows(rounds, engine=1, base=10**8, offset=2000)))
     assert len(whole.measured) == 4 * 3

@@ -185,8 +185,7 @@ class Switch:
             if UPTIME not in seen:
                 waiting += reversed(self._smaller(known, question))
                 continue
-            uptimes.append(number_of(seen[UPTIME]))
-            ports += self._ports(question, known.names, seen)
+            ports += self._ports(question, known.names, seen, uptimes)
         if uptimes != sorted(uptimes):
             raise BadAnswer(f"the switch {self.address} restarted while it was read")
         return CounterReading(
@@ -208,17 +207,23 @@ class Switch:
         known.questions[at : at + 1] = halves
         return halves
 
-    def _ports(self, question: _Question, names: dict[int, str], seen: dict[str, Any]) -> list[PortCounter]:
+    def _ports(
+        self, question: _Question, names: dict[int, str], seen: dict[str, Any], uptimes: list[int]
+    ) -> list[PortCounter]:
+        """``uptimes`` of the reading so far, its own first; those of what is asked here are added."""
         found = []
+        asked = number_of(seen[UPTIME])
+        uptimes.append(asked)
         values = [seen.get(oid) for oid in question.oids]
         for place, index in enumerate(question.indexes):
             start = 1 + place * len(_COLUMNS)
             name, octets_in, octets_out, megabits, jump, mac = values[start : start + len(_COLUMNS)]
             if text_of(name) != names[index]:
                 raise _Renumbered
-            bits = 64
+            bits, read = 64, asked
             if octets_in is None or octets_out is None:
-                octets_in, octets_out = self._narrow(index, names[index])
+                octets_in, octets_out, read = self._narrow(index, names[index])
+                uptimes.append(read)
                 bits = 32
             found.append(
                 PortCounter(
@@ -229,17 +234,18 @@ class Switch:
                     speed_bps=number_of(megabits) * 1_000_000,
                     discontinuity=number_of(jump),
                     fingerprint=identity.mac_of(mac),
+                    after_centiseconds=read - uptimes[0],
                 )
             )
         return found
 
-    def _narrow(self, index: int, name: str) -> tuple[Any, Any]:
-        """The 32-bit counters of a device that has no others, with the name beside them."""
-        seen = self._get([f"{_NAME}.{index}", *(f"{oid}.{index}" for oid in _COLUMNS_32)])
+    def _narrow(self, index: int, name: str) -> tuple[Any, Any, int]:
+        """The 32-bit counters of a device that has no others, with the name and the uptime beside them."""
+        seen = self._get([UPTIME, f"{_NAME}.{index}", *(f"{oid}.{index}" for oid in _COLUMNS_32)])
         if text_of(seen.get(f"{_NAME}.{index}")) != name:
             raise _Renumbered
         octets_in, octets_out = (seen.get(f"{oid}.{index}") for oid in _COLUMNS_32)
-        return octets_in, octets_out
+        return octets_in, octets_out, number_of(seen.get(UPTIME))
 
     def _names(self) -> dict[int, str]:
         names: dict[int, str] = {}

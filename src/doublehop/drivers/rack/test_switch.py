@@ -78,6 +78,24 @@ def test_a_ports_identity_its_counters_and_the_clock_come_in_one_answer():
             assert {identity.UPTIME, f"{IFX}.1.3", f"{IFX}.10.3", f"{IF}.6.3", f"{IFX}.19.3"} <= set(asked)
 
 
+@pytest.mark.parametrize("bits", [64, 32])
+def test_each_port_tells_when_its_own_counters_were_read(bits):
+    """A slow switch answers about its last ports a while after the first."""
+    agent = Agent()
+    if bits == 32:
+        for index in range(1, 9):
+            del agent.objects[f"{IFX}.6.{index}"]
+            agent.objects |= {f"{IF}.10.{index}": 10 * index, f"{IF}.16.{index}": 100 * index}
+    switch = switch_of(agent)
+    switch.read()
+    clock = count(1000, 400)
+    agent.before = lambda: agent.objects.update({identity.UPTIME: next(clock)})
+    reading = switch.read()
+    assert reading.uptime_centiseconds == 1000
+    after = [port.after_centiseconds for port in reading.ports]
+    assert after == ([400] * 7 + [800] if bits == 64 else [*range(800, 800 + 7 * 400, 400), 4000])
+
+
 def test_names_are_walked_once_and_confirmed_by_every_answer():
     agent = Agent()
     switch = switch_of(agent)
