@@ -66,7 +66,9 @@ def some_slots(seed, period):
     for side in (octets_in, octets_out):
         side[~(measured | part)] = 0
     made_up = np.arange(size) < (size // 3 if noise.random() < 0.1 else 0)
-    return Metered(Slots(period.first, octets_in, octets_out, measured, expected), made_up, (), True, ())
+    return Metered(
+        Slots(period.first, octets_in, octets_out, measured, expected), measured, made_up, (), True, ()
+    )
 
 
 def some_totals(chance, period):
