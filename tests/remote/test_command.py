@@ -305,6 +305,25 @@ def test_harm_is_asked_about_first(
     assert len([one for one in service.of("POST") if "dry_run" not in one.path]) == sent
 
 
+@pytest.mark.parametrize(
+    "arguments", [("reboot", "7"), ("power-off", "7"), ("suspend", "7", "--reason", "x")]
+)
+def test_what_may_be_done_already_is_not_tried_again_but_asked_for_by_its_key(
+    remote: Run, service: Standin, monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...]
+) -> None:
+    """The trial of a suspension that was done is refused as any second one would be."""
+    service.answer = lambda asked: (
+        problem(409, "already_suspended", "It is suspended already.")
+        if "dry_run=true" in asked.path
+        else _deeds(asked)
+    )
+    monkeypatch.setattr("sys.stdin", Terminal("y\n"))
+    said = remote(*arguments, "--key", "remote-lost")
+    assert said.code == 0, said.err
+    assert "[y/N]" in said.err
+    assert [one.headers["idempotency-key"] for one in service.of("POST")] == ["remote-lost"]
+
+
 @pytest.mark.parametrize("command", ["power-on", "unsuspend"])
 def test_what_does_no_harm_is_not_asked_about(remote: Run, service: Standin, command: str) -> None:
     service.answer = _deeds

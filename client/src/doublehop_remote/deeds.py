@@ -37,7 +37,8 @@ def operate(api: Api, options: argparse.Namespace) -> int:
         body["graceful"] = not options.cut
     target = f"{path}/{row.get('id')}/operations"
     rehearsed = None
-    if options.dry_run or _asks(options):
+    # Under a key of an earlier call it may be done already, and a trial, which no key answers, would be refused for that.
+    if options.dry_run or (_asks(options) and not options.key):
         rehearsed = api.write(target, body, key=_key(options), dry_run=True)
     if options.dry_run:
         return _tell_rehearsal(options, name, rehearsed)
