@@ -195,6 +195,38 @@ def test_json_is_what_the_service_says(remote: Run, service: Standin) -> None:
     }
 
 
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (("list", "servers", "--status", "free"), "--status is for"),
+        (("list", "clients", "--status", "active"), "--status is for"),
+        (("list", "products", "--status", "active"), "--status is for"),
+        (("list", "services", "--free"), "--free is for"),
+        (("operations", "7Q5-M3D", "--state", "failed"), "--state is for"),
+        (("operations", "--watch", "--state", "failed"), "--state is for"),
+    ],
+)
+def test_what_cannot_be_narrowed_so_is_refused_and_not_listed_whole(
+    remote: Run, service: Standin, arguments: tuple[str, ...], told: str
+) -> None:
+    said = remote(*arguments)
+    assert said.code == 2
+    assert told in said.err
+    assert not service.asked
+
+
+def test_a_list_is_narrowed_by_the_word_of_its_kind(remote: Run, service: Standin) -> None:
+    service.answer = lambda asked: _listed()
+    for command in (
+        ("list", "services", "--status"),
+        ("list", "orders", "--status"),
+        ("operations", "--state"),
+    ):
+        assert remote(*command, "x1").code == 0
+    queries = [one.path.partition("?")[2].split("&")[0] for one in service.asked]
+    assert queries == ["status=x1", "state=x1", "state=x1"]
+
+
 COLUMNS = (
     Column("ID", lambda row: str(row["id"]), right=True),
     Column("NAME", lambda row: row["name"], cut=True),

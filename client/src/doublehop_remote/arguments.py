@@ -55,7 +55,9 @@ def _looking(command: object) -> None:
     kinds = ("servers", "services", "clients", "products", "operations", "orders")
     listing.add_argument("what", choices=kinds)
     listing.add_argument("text", nargs="?", default="", help="only what is called or numbered like this")
-    listing.add_argument("--status", default="", help="of services and operations, such as active or running")
+    listing.add_argument(
+        "--status", default="", help="of services, operations and orders, such as active or running"
+    )
     listing.add_argument("--free", action="store_true", help="only servers that may be attached now")
     show = command("show", "one of them in full")  # type: ignore[operator]
     show.add_argument("what", choices=("server", "service", "operation", "client"))

@@ -23,8 +23,10 @@ def listing(api: Api, options: argparse.Namespace) -> int:
     query: dict[str, Any] = {"q": options.text} if options.what == "servers" else {}
     if options.what == "services":
         query["status"] = options.status
-    if options.what in ("operations", "orders"):
+    elif options.what in ("operations", "orders"):
         query["state"] = options.status
+    elif options.status:
+        raise Stop(USAGE, "--status is for services, operations and orders.")
     if options.free:
         if options.what != "servers":
             raise Stop(USAGE, "--free is for servers.")
@@ -100,6 +102,8 @@ def _steps(api: Api, reference: str) -> list[dict[str, Any]]:
 
 def operations(api: Api, options: argparse.Namespace) -> int:
     references = [finding.reference(text) for text in options.reference]
+    if options.state and (references or options.watch):
+        raise Stop(USAGE, "--state is for the list: without a reference, and without --watch.")
     if not options.watch:
         if references:
             rows = [api.get(f"operations/{one}") for one in references]
