@@ -51,7 +51,7 @@ REST_SECONDS = 30
 SLOW_SECONDS = 5.0
 """An attempt that took longer lets the endpoint rest, whatever it answered: others wait for the same thread."""
 FAILING_FOR = timedelta(days=5)
-"""Without one delivery in between: then the endpoint is paused."""
+"""Without one delivery in between: then the next event that has failed for good pauses the endpoint."""
 KEPT_FOR = timedelta(days=30)
 LANES = 4
 """All endpoints of houses share these, and all of clients as many others: silent ones hold up their lane at most, a client's
@@ -251,11 +251,17 @@ def _plan_again(row: WebhookDelivery, now: datetime) -> None:
 
 
 def _give_up(endpoint: WebhookEndpoint, row: WebhookDelivery, now: datetime) -> None:
-    """Paused, and staff are told: it said that it is gone, or nothing has arrived for days."""
+    """Paused, and staff are told: it said that it is gone, or nothing has arrived for days.
+
+    Days in which nothing happened count too, so an event that is still tried again pauses nothing; nor does a test, which is
+    sent once only.
+    """
     if endpoint.state == WebhookEndpoint.State.PAUSED:
         return
     if row.status == 410:
         why = "It answered 410: it wants nothing more."
+    elif row.state != _State.FAILED or row.kind == TEST:
+        return
     elif endpoint.failing_since is not None and now - endpoint.failing_since > FAILING_FOR:
         why = f"Nothing has arrived there for {FAILING_FOR.days} days. Last: {row.failure_text}"
     else:

@@ -54,6 +54,12 @@ def again():
     run_jobs()
 
 
+def nearly_given_up(delivery):
+    """Its last attempt is the next one, and nothing has arrived for days."""
+    WebhookDelivery.objects.filter(pk=delivery.pk).update(attempts=len(deliveries.PAUSES_SECONDS))
+    WebhookEndpoint.objects.update(failing_since=timezone.now() - deliveries.FAILING_FOR)
+
+
 def newest():
     return WebhookDelivery.objects.latest("pk")
 
@@ -282,11 +288,12 @@ def test_who_says_gone_is_paused_and_staff_are_told(cast, allowed):
 
 
 def test_days_without_one_delivery_pause_it_and_what_waits_goes_on_when_it_is_resumed(cast, allowed):
-    with receiving(answer(500), answer(500), OK) as receiver:
+    with receiving(answer(500), answer(500), answer(500), OK) as receiver:
         row = an_endpoint(cast.rosa, receiver)
         happen(cast)
+        happen(cast, "Second")
         run_jobs()
-        WebhookEndpoint.objects.update(failing_since=timezone.now() - deliveries.FAILING_FOR)
+        nearly_given_up(WebhookDelivery.objects.earliest("pk"))
         again()
         row.refresh_from_db()
         assert row.state == "paused"
@@ -294,8 +301,38 @@ def test_days_without_one_delivery_pause_it_and_what_waits_goes_on_when_it_is_re
         endpoints.resume_endpoint(cast.rosa, row.pk)
         deliveries.find_events({})
         run_all_jobs()
-    assert [event["data"]["target"]["label"] for event in receiver.events] == ["Larch Films"] * 3
-    assert newest().state == "delivered"
+    told = [event["data"]["target"]["label"] for event in receiver.events]
+    assert told == ["Larch Films", "Second", "Larch Films", "Second"]
+    assert list(WebhookDelivery.objects.order_by("pk").values_list("state", flat=True)) == [
+        "failed",
+        "delivered",
+    ]
+
+
+def test_after_quiet_weeks_a_new_event_is_tried_for_its_three_days_before_anything_is_paused(cast, allowed):
+    with receiving(answer(503)) as receiver:
+        row = an_endpoint(cast.rosa, receiver)
+        happen(cast)
+        run_jobs()
+        nearly_given_up(newest())
+        WebhookEndpoint.objects.update(failing_since=timezone.now())
+        again()
+        assert newest().state == "failed"
+        WebhookEndpoint.objects.update(failing_since=timezone.now() - timedelta(days=30))
+        happen(cast, "A month later")
+        run_jobs()
+        endpoints.send_test(cast.rosa, row.pk)
+        run_jobs()
+        assert newest().state == "failed"
+        event = WebhookDelivery.objects.get(state="waiting")
+        for _ in deliveries.PAUSES_SECONDS:
+            row.refresh_from_db()
+            assert row.state == "active"
+            again()
+        event.refresh_from_db()
+        row.refresh_from_db()
+        assert (event.state, row.state) == ("failed", "paused")
+        assert event.attempts == len(deliveries.PAUSES_SECONDS) + 1
 
 
 def test_a_worker_that_dies_after_sending_sends_again_under_the_same_id(cast, allowed, monkeypatch):
