@@ -41,9 +41,12 @@ def key_of(given: str) -> str:
 def carried_out(
     deed: Callable[[str], T], shape: Callable[[T], Any], key: str, *, dry_run: bool = False
 ) -> Any:
-    """``deed`` is called with the key of an action; a trial has none, so it neither answers to a key nor is answered by one."""
+    """``deed`` is called with the key of an action; a trial has none, so it neither answers to a key nor is answered by one.
+
+    What a trial answers is marked as such: ``shape`` gives a dict there.
+    """
     if dry_run:
-        return tried(lambda: shape(deed("")))
+        return {**tried(lambda: shape(deed(""))), "dry_run": True}
     return shape(deed(key_of(key)))
 
 

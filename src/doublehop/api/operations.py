@@ -68,6 +68,12 @@ class Rehearsed(Schema):
     not_sent: str
 
 
+class OperationTried(OperationOut):
+    """The operation as it would be: nothing of it was kept."""
+
+    dry_run: Literal[True]
+
+
 def scope_of(kind: OperationKind) -> Scope:
     return Scope.BILLING if kind in FOR_BILLING else Scope.OPERATE
 
@@ -232,7 +238,11 @@ def steps(request: HttpRequest, reference: str) -> object:
     ]
 
 
-@router.post("/operations/{reference}/cancel", auth=BY_TOKEN, response={200: OperationOut, **WRITE_PROBLEMS})
+@router.post(
+    "/operations/{reference}/cancel",
+    auth=BY_TOKEN,
+    response={200: OperationTried | OperationOut, **WRITE_PROBLEMS},
+)
 def cancel(
     request: HttpRequest, reference: str, idempotency_key: Key = "", dry_run: DryRun = False
 ) -> object:
@@ -240,7 +250,7 @@ def cancel(
     actor = _may_decide(request, reference)
     return carried_out(
         lambda key: actions.cancel(actor, reference, key=key),
-        lambda row: operation_out(actor, queries.operation(actor, row.reference)),
+        lambda row: operation_out(actor, queries.operation(actor, row.reference)).dict(),
         idempotency_key,
         dry_run=dry_run,
     )

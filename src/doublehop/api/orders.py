@@ -56,6 +56,14 @@ class OrderOut(Schema):
     why: str
 
 
+class OrderTried(OrderOut):
+    """What would come of it: nothing of it was kept. ``id`` and ``number`` are null where the order would be a new one."""
+
+    dry_run: Literal[True]
+    id: int | None  # type: ignore[assignment]
+    number: str | None  # type: ignore[assignment]
+
+
 class Filter(Page):
     state: Literal["waiting", "filled", "refused", "withdrawn"] | None = None
 
@@ -95,6 +103,14 @@ def _out(row: "SupplyOrder") -> dict[str, Any]:
     }
 
 
+def _made(response: HttpResponse, told: dict[str, Any]) -> object:
+    """A new order. After a trial there is none that could be named."""
+    if "dry_run" in told:
+        return Status(200, {**told, "id": None, "number": None})
+    response["Location"] = f"/api/v1/orders/{told['id']}"
+    return Status(201, told)
+
+
 @router.get("/offers", response={200: Listed[OfferOut], **READ_PROBLEMS})
 def list_offers(request: HttpRequest, page: Query[Page]) -> object:
     """What the organisation above offers. Empty for the root, and for clients."""
@@ -127,7 +143,7 @@ def one_order(request: HttpRequest, order_id: Id) -> object:
     return _out(queries.own_supply_order(reader(request), order_id))
 
 
-@router.post("/orders", auth=BY_TOKEN, response={201: OrderOut, **WRITE_PROBLEMS})
+@router.post("/orders", auth=BY_TOKEN, response={200: OrderTried, 201: OrderOut, **WRITE_PROBLEMS})
 def order(
     request: HttpRequest,
     response: HttpResponse,
@@ -152,11 +168,12 @@ def order(
         idempotency_key,
         dry_run=dry_run,
     )
-    response["Location"] = f"/api/v1/orders/{made['id']}"
-    return Status(201, made)
+    return _made(response, made)
 
 
-@router.post("/orders/{order_id}/withdraw", auth=BY_TOKEN, response={200: OrderOut, **WRITE_PROBLEMS})
+@router.post(
+    "/orders/{order_id}/withdraw", auth=BY_TOKEN, response={200: OrderTried | OrderOut, **WRITE_PROBLEMS}
+)
 def withdraw(
     request: HttpRequest, order_id: Id, idempotency_key: Key = "", dry_run: DryRun = False
 ) -> object:
@@ -167,7 +184,11 @@ def withdraw(
     )
 
 
-@router.post("/servers/{server_id}/cancellation", auth=BY_TOKEN, response={201: OrderOut, **WRITE_PROBLEMS})
+@router.post(
+    "/servers/{server_id}/cancellation",
+    auth=BY_TOKEN,
+    response={200: OrderTried, 201: OrderOut, **WRITE_PROBLEMS},
+)
 def ask_cancellation(
     request: HttpRequest,
     response: HttpResponse,
@@ -184,5 +205,4 @@ def ask_cancellation(
         idempotency_key,
         dry_run=dry_run,
     )
-    response["Location"] = f"/api/v1/orders/{made['id']}"
-    return Status(201, made)
+    return _made(response, made)

@@ -58,6 +58,12 @@ class ServiceOut(Schema):
     open_operation: OperationOut | None
 
 
+class ServiceTried(ServiceOut):
+    """The service as it would be: nothing of it was kept."""
+
+    dry_run: Literal[True]
+
+
 class Filter(Page):
     status: Literal["pending", "active", "suspended", "terminated", "cancelled", "fraud"] | None = None
     client_id: GivenId | None = None
@@ -181,7 +187,9 @@ def make_service(
     return Status(200 if known is not None and known.pk == made["id"] else 201, made)
 
 
-@router.patch("/services/{service_id}", auth=BY_TOKEN, response={200: ServiceOut, **WRITE_PROBLEMS})
+@router.patch(
+    "/services/{service_id}", auth=BY_TOKEN, response={200: ServiceTried | ServiceOut, **WRITE_PROBLEMS}
+)
 def change_service(
     request: HttpRequest,
     service_id: Id,
@@ -198,7 +206,11 @@ def change_service(
     )
 
 
-@router.post("/services/{service_id}/attach", auth=BY_TOKEN, response={200: ServiceOut, **WRITE_PROBLEMS})
+@router.post(
+    "/services/{service_id}/attach",
+    auth=BY_TOKEN,
+    response={200: ServiceTried | ServiceOut, **WRITE_PROBLEMS},
+)
 def attach(
     request: HttpRequest, service_id: Id, given: Chosen, idempotency_key: Key = "", dry_run: DryRun = False
 ) -> object:
@@ -212,7 +224,9 @@ def attach(
     )
 
 
-@router.post("/services/{service_id}/swap", auth=BY_TOKEN, response={200: ServiceOut, **WRITE_PROBLEMS})
+@router.post(
+    "/services/{service_id}/swap", auth=BY_TOKEN, response={200: ServiceTried | ServiceOut, **WRITE_PROBLEMS}
+)
 def swap(
     request: HttpRequest, service_id: Id, given: Chosen, idempotency_key: Key = "", dry_run: DryRun = False
 ) -> object:
@@ -226,7 +240,11 @@ def swap(
     )
 
 
-@router.post("/services/{service_id}/detach", auth=BY_TOKEN, response={200: ServiceOut, **WRITE_PROBLEMS})
+@router.post(
+    "/services/{service_id}/detach",
+    auth=BY_TOKEN,
+    response={200: ServiceTried | ServiceOut, **WRITE_PROBLEMS},
+)
 def detach(
     request: HttpRequest, service_id: Id, idempotency_key: Key = "", dry_run: DryRun = False
 ) -> object:
@@ -240,7 +258,11 @@ def detach(
     )
 
 
-@router.post("/services/{service_id}/cancel", auth=BY_TOKEN, response={200: ServiceOut, **WRITE_PROBLEMS})
+@router.post(
+    "/services/{service_id}/cancel",
+    auth=BY_TOKEN,
+    response={200: ServiceTried | ServiceOut, **WRITE_PROBLEMS},
+)
 def cancel(
     request: HttpRequest, service_id: Id, given: Why, idempotency_key: Key = "", dry_run: DryRun = False
 ) -> object:
@@ -254,7 +276,11 @@ def cancel(
     )
 
 
-@router.post("/services/{service_id}/restore", auth=BY_TOKEN, response={200: ServiceOut, **WRITE_PROBLEMS})
+@router.post(
+    "/services/{service_id}/restore",
+    auth=BY_TOKEN,
+    response={200: ServiceTried | ServiceOut, **WRITE_PROBLEMS},
+)
 def restore(
     request: HttpRequest, service_id: Id, given: Why, idempotency_key: Key = "", dry_run: DryRun = False
 ) -> object:

@@ -3,7 +3,7 @@
 from datetime import datetime
 from decimal import Decimal
 from fractions import Fraction
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from django.http import HttpRequest, HttpResponse
 from ninja import Field, Query, Router, Schema, Status
@@ -59,6 +59,13 @@ class AdjustmentOut(Schema):
     reason: str
     made_at: datetime
     made_by: str
+
+
+class AdjustmentTried(AdjustmentOut):
+    """What would be written: nothing of it was kept."""
+
+    dry_run: Literal[True]
+    id: None  # type: ignore[assignment]
 
 
 class RecountOut(Schema):
@@ -184,7 +191,7 @@ def count_again(request: HttpRequest, statement_id: Id) -> object:
 @router.post(
     "/statements/{statement_id}/adjustments",
     auth=BY_TOKEN,
-    response={201: AdjustmentOut, **WRITE_PROBLEMS},
+    response={200: AdjustmentTried, 201: AdjustmentOut, **WRITE_PROBLEMS},
 )
 def adjust(
     request: HttpRequest,
@@ -203,7 +210,7 @@ def adjust(
         idempotency_key,
         dry_run=dry_run,
     )
-    return Status(201, made)
+    return Status(200, {**made, "id": None}) if dry_run else Status(201, made)
 
 
 def _adjustment(actor: Actor, row: "Statement", one: "Adjustment") -> dict[str, Any]:

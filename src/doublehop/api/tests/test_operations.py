@@ -32,10 +32,11 @@ def test_what_waits_is_taken_back_once_by_who_asked(house):
     # A client's token takes back what came with it, not what its seller asked.
     assert client.post(f"/operations/{reference}/cancel").status_code == 404
     tried = shop.post(f"/operations/{reference}/cancel?dry_run=true", key="")
-    assert (tried.status_code, tried.json()["state"]) == (200, "cancelled")
+    assert (tried.status_code, tried.json()["state"], tried.json()["dry_run"]) == (200, "cancelled", True)
     assert Operation.objects.get().state == "queued"
     answers = [shop.post(f"/operations/{reference}/cancel", key="back") for _ in range(2)]
     assert [(one.status_code, one.json()["state"]) for one in answers] == [(200, "cancelled")] * 2
+    assert "dry_run" not in answers[0].json()
     run_all_jobs()
     assert stage.place.effects("web") == []
     mine = client.post(f"/services/{service.pk}/operations", {"kind": "reboot"}).json()["reference"]
@@ -120,6 +121,32 @@ def test_a_reseller_orders_above_and_gives_a_server_back():
     assert Program(cast.rosa, "read", "billing").post("/orders", {"offer_id": by_hand.pk}).status_code == 403
     assert Program(cast.ines).get("/orders").json()["items"] == []
     assert Program(cast.ines).post("/orders", {"offer_id": by_hand.pk}).status_code == 404
+
+
+def test_a_trial_of_an_order_names_none():
+    cast = a_cast()
+    cache.clear()
+    offer = create_offer(cast.ines, OfferForm(name="AX-64", price="71.00"))
+    (server,) = a_stage(cast.ines).machines("web")
+    fleet.allocate(cast.ines, server.pk, cast.alder.pk)
+    shop = Program(cast.rosa)
+    for path, body in (
+        ("/orders", {"offer_id": offer.pk}),
+        (f"/servers/{server.pk}/cancellation", {"reason": "Not needed"}),
+    ):
+        tried = shop.post(f"{path}?dry_run=true", body, key="")
+        told = tried.json()
+        assert (tried.status_code, told["dry_run"], told["state"]) == (200, True, "waiting")
+        assert (told["id"], told["number"], "Location" in tried) == (None, None, False)
+        assert not SupplyOrder.objects.exists()
+    waits = shop.post("/orders", {"offer_id": offer.pk})
+    assert "dry_run" not in waits.json()
+    order = waits.json()["id"]
+    assert waits["Location"] == f"/api/v1/orders/{order}"
+    tried = shop.post(f"/orders/{order}/withdraw?dry_run=true", key="").json()
+    assert (tried["dry_run"], tried["id"], tried["state"]) == (True, order, "withdrawn")
+    assert shop.get(f"/orders/{order}").json()["state"] == "waiting"
+    assert "dry_run" not in shop.post(f"/orders/{order}/withdraw").json()
 
 
 def test_records_are_for_the_house_alone(house):

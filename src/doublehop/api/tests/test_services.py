@@ -107,6 +107,28 @@ def test_attach_swap_and_detach_happen_once_and_say_who_has_the_server(cast, sta
     assert {row["status"] for row in listed} == {"free"}
 
 
+def test_what_is_only_tried_says_so(cast, stage, whmcs):
+    web, spare = stage.machines("web", "spare")
+    product = a_product(cast.rosa)
+    one = an_order(whmcs, cast, product, server_id=web.pk).json()["id"]
+    waits = an_order(whmcs, cast, product, billing_reference="42").json()["id"]
+
+    def tried(path, body=None, method="POST"):
+        answer = whmcs.send(method, f"/services/{path}?dry_run=true", body, key="")
+        assert (answer.status_code, answer.json().get("dry_run")) == (200, True), path
+        assert "Location" not in answer
+        return answer.json()
+
+    before = whmcs.get("/services").json()
+    assert tried(f"{one}/swap", {"server_id": spare.pk})["server_id"] == spare.pk
+    assert tried(f"{one}/detach")["status"] == "pending"
+    assert tried(f"{one}", {"hostname": "new.example"}, "PATCH")["hostname"] == "new.example"
+    assert tried(f"{waits}/attach", {"server_id": spare.pk})["status"] == "active"
+    assert tried(f"{waits}/cancel", {"reason": "Not paid"})["status"] == "cancelled"
+    assert whmcs.get("/services").json() == before
+    assert "dry_run" not in whmcs.post(f"/services/{waits}/cancel", {"reason": "Not paid"}).json()
+
+
 def test_a_server_is_given_with_the_order(cast, stage, whmcs):
     (web,) = stage.machines("web")
     made = an_order(whmcs, cast, a_product(cast.rosa), server_id=web.pk)

@@ -215,7 +215,8 @@ def test_an_adjustment_is_what_was_seen_written_once_and_not_by_another_billing_
     assert found == {"owed": "2.00", "difference": "4.00", "currency": "EUR", "why_not": ""}
     asked = {"difference": found["difference"], "reason": "Two readings came late"}
     tried = whmcs.post(f"{path}/adjustments?dry_run=true", asked)
-    assert (tried.status_code, tried.json()["amount"]) == (201, "4.00")
+    assert (tried.status_code, tried.json()["amount"]) == (200, "4.00")
+    assert (tried.json()["dry_run"], tried.json()["id"]) == (True, None)
     assert whmcs.get(f"{path}/adjustments").json()["items"] == []
     blesta = Program(cast.rosa, "read", "billing", billing_system="Blesta")
     assert blesta.post(f"{path}/adjustments", asked).json()["code"] == "other_billing_system"
