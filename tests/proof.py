@@ -38,7 +38,7 @@ PARTS = {
         {"DOUBLEHOP_RUNS": "2000", "DOUBLEHOP_DEEDS": "40"},
     ),
     "traffic": Part(
-        "10,000 port-months of `tests/proofs/test_traffic.py`, counters with every trouble: about a quarter of an hour",
+        "10,000 port-months of `tests/proofs/test_traffic.py`, counters with every trouble: some minutes",
         ("-m", "long", "--timeout", "7200", "-n", "2", "tests/proofs/test_traffic.py"),
         {"DOUBLEHOP_PORT_MONTHS": "10000"},
     ),
