@@ -316,6 +316,32 @@ def test_a_page_that_is_older_than_the_attachment_changes_nothing(host, provider
     assert provider.ask("service", str(service))["server"] == provider.ids["alpha"]
 
 
+def test_no_server_is_chosen_for_what_has_ended_before_create_took_it_back(host, provider, shop):
+    service = shop.active("alpha")
+    assert host.press(service, "TerminateAccount") == SUCCESS
+    host.save(service, provider.ids["beta"])
+    assert "has ended in the panel. Press Create first" in host.tab(service)
+    there = provider.ask("service", str(service))
+    assert (there["status"], there["server"]) == ("terminated", None), "nothing runs that WHMCS calls ended"
+    assert host.press(service, "CreateAccount") == SUCCESS
+    assert provider.ask("service", str(service))["server"] == provider.ids["alpha"], "the one that it had"
+    host.save(service, provider.ids["beta"])
+    assert provider.ask("service", str(service))["server"] == provider.ids["beta"]
+
+
+def test_a_choice_for_what_the_server_sync_brought_in_takes_it_over_and_changes_its_server(
+    host, provider, shop
+):
+    shop.active("alpha")  # Mara is a client of the panel then
+    number = provider.ask("by_hand", "beta")
+    service = imported(host, shop, str(number))
+    host.save(service, provider.ids["gamma"])
+    assert f"is the server of this service now (number {number})" in host.tab(service)
+    there = provider.ask("service", str(service))
+    assert (there["number"], there["server"]) == (number, provider.ids["gamma"])
+    assert host.service(service)["domain"] == "gamma.example.org"
+
+
 def test_the_tab_shows_what_was_done_and_by_whom(host, provider, shop):
     service = shop.active("alpha")
     host.press(service, "Reboot")

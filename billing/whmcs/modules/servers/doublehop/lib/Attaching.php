@@ -82,10 +82,22 @@ class Attaching
     private function attach(Panel $panel, int $server, string $was): void
     {
         $asking = new Asking($panel);
+        $ordering = new Ordering($this->params, $panel, $asking);
         $service = $panel->service();
-        if ($service === null || in_array($service['status'], ['terminated'], true)) {
-            $service = (new Ordering($this->params, $panel, $asking))->ordered($service === null ? $server : null);
-        } elseif (!$panel->isOfTheClient($service)) {
+        if ($service === null) {
+            $service = $ordering->takenOver();
+            if ($service !== null) {
+                // The list could not know it yet: the choice was made without what it holds.
+                $was = (string) ($service['server_id'] ?? '');
+            }
+        }
+        $service = $service ?? $ordering->ordered($server);
+        if ($service['status'] === 'terminated') {
+            // Taking it back gives it the server that it had, which nobody chose here.
+            $text = "Service {$service['number']} has ended in the panel. Press Create first, which gives it the server that it had";
+            throw new Problem(Problem::NOT_SENT, $text);
+        }
+        if (!$panel->isOfTheClient($service)) {
             $this->note("Service {$service['number']} is of another client in the panel. The server was not changed.");
             return;
         }
