@@ -244,6 +244,48 @@ def test_what_a_brake_holds_is_no_success_and_the_payment_takes_it_back(host, pr
     provider.ask("brake_after", 1000)
 
 
+def forgotten(host, service, kind, reference="GONE-1", ago=60):
+    """The provider was asked for it, and its answer to that is all that there is."""
+    host.sql(
+        "UPDATE mod_singlehop SET data = json_set(data, '$.operation', json_object('kind', ?, 'reference', ?, 'state', 'asked', "
+        "'at', CAST(strftime('%s') AS INTEGER) - CAST(? AS INTEGER))) WHERE service_id = ?",
+        kind,
+        reference,
+        ago,
+        service,
+    )
+
+
+def test_what_the_provider_does_not_know_any_more_blocks_nothing(host, provider, attach):
+    service = attach("db")
+    forgotten(host, service, "unsuspend")
+    assert host.press(service, "UnsuspendAccount") == SUCCESS
+    forgotten(host, service, "suspend")
+    assert host.press(service, "UnsuspendAccount") == SUCCESS
+    asked = len(provider.ask("operations", "db"))
+    forgotten(host, service, "suspend")
+    assert host.press(service, "SuspendAccount") == SUCCESS
+    assert len(provider.ask("operations", "db")) == asked + 1, "another one was sent"
+    assert host.press(service, "UnsuspendAccount") == SUCCESS
+    forgotten(host, service, "reboot")
+    assert host.press(service, "TerminateAccount") == SUCCESS
+    assert "not known whether the reboot happened (operation GONE-1)" in host.tab(service)
+
+
+def test_a_day_after_it_was_asked_nothing_is_waited_for_that_the_provider_does_not_speak_of(
+    host, provider, proxy, attach
+):
+    service = attach("db")
+    proxy.lie = b'{"success": true, "data": {}}'
+    proxy.only = lambda request: b"%22getOperation%22" in request
+    proxy.mode = Mode.LIE
+    forgotten(host, service, "suspend", ago=3600)
+    assert "not let go of before that has ended" in host.press(service, "TerminateAccount")
+    forgotten(host, service, "suspend", ago=90_000)
+    assert host.press(service, "TerminateAccount") == SUCCESS
+    assert "not known whether the suspension happened" in host.tab(service)
+
+
 def test_where_the_provider_cannot_suspend_the_permission_goes_and_it_is_said(host, provider, proxy, attach):
     service = attach("files")
     before = provider.effects("files")

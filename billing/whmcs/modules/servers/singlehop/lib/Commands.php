@@ -14,9 +14,13 @@ class Commands
     /** So long a command waits for its end before it says that there is none yet. */
     const WAIT_SECONDS = 8.0;
     const LOOK_EVERY_MICROSECONDS = 300000;
+    /** What the provider has said nothing of for so long is not waited for any more. */
+    const STALE_SECONDS = 86400;
     /** Our own is about a client of ours, and nobody else's business. */
     const REASON = 'Suspended by the billing system';
     const OPEN = ['', 'asked', 'held', 'queued', 'running'];
+    /** The suspension is there, or may be in a moment. */
+    const COMING = ['', 'asked', 'held', 'queued', 'running', 'done'];
     const NAMES = ['suspend' => 'suspension', 'unsuspend' => 'unsuspension', 'reboot' => 'reboot'];
 
     /** @var array<string, mixed> */
@@ -89,7 +93,11 @@ class Commands
                 return $ended;
             }
         }
-        if (!$details['suspended'] && !$this->isOpen('suspend')) {
+        $asked = $this->isOpen('suspend');
+        if ($asked) {
+            $this->follow(0.0);
+        }
+        if (!$details['suspended'] && !($asked && in_array($this->data['operation']['state'], self::COMING, true))) {
             return 'success';
         }
         $this->remember('unsuspend', $this->leap()->unsuspend($this->serverId), '');
@@ -138,15 +146,17 @@ class Commands
         if ($this->serverId === '') {
             return 'success';
         }
+        $unsure = '';
         if ($this->isOpen('suspend') || $this->isOpen('unsuspend') || $this->isOpen('reboot')) {
             $this->follow(0.0);
             if (in_array($this->data['operation']['state'], self::OPEN, true)) {
                 return $this->stillOpen() . ' The server is not let go of before that has ended.';
             }
+            $unsure = $this->data['operation']['state'] === 'unknown' ? ' ' . $this->ended('unknown') : '';
         }
         $name = (string) ($this->data['hostname'] ?? '');
         $text = "Terminated: the service let go of $name. The machine was not touched, and is still yours at your provider: "
-            . 'cancel it there, or attach it to another service.';
+            . "cancel it there, or attach it to another service.$unsure";
         $this->bindings->release($this->serviceId, ['note' => $text, 'note_at' => time()]);
         Fields::note("Singlehop, service $this->serviceId: $text", (int) ($this->params['userid'] ?? 0));
         return 'success';
@@ -207,24 +217,31 @@ class Commands
         return ($operation['kind'] ?? '') === $kind && in_array($operation['state'] ?? 'none', self::OPEN, true);
     }
 
-    /** 'success', a text, or, where what was asked earlier has failed and may be asked anew, ''. */
+    /** 'success', a text, or, where what was asked earlier has failed or is known no longer, and may be asked anew, ''. */
     private function follow(float $seconds = self::WAIT_SECONDS): string
     {
         $asked = $this->data['operation'];
         $fresh = time() - $asked['at'] < 3;
         $until = microtime(true) + $seconds;
         $state = $asked['state'];
+        $isStale = time() - $asked['at'] > self::STALE_SECONDS;
+        $isLost = false;
         while (in_array($state, self::OPEN, true) && $asked['reference'] !== '') {
             try {
                 $state = $this->leap()->operation($asked['reference']);
             } catch (Problem $problem) {
+                // The provider answered, and knows no such operation.
+                $isLost = $isStale || in_array($problem->kind, [Problem::REFUSED, Problem::NO_COMMAND], true);
                 break;
             }
-            if (!in_array($state, self::OPEN, true) || $state === 'held' || microtime(true) >= $until) {
+            // Without a word of its state for a day; one that is said to be under way or held is waited for.
+            $isLost = $isStale && $state === '';
+            if ($isLost || !in_array($state, self::OPEN, true) || $state === 'held' || microtime(true) >= $until) {
                 break;
             }
             usleep(self::LOOK_EVERY_MICROSECONDS);
         }
+        $state = $isLost ? 'unknown' : $state;
         $this->data['operation']['state'] = $state;
         $this->bindings->write($this->serviceId, $this->data);
         if ($state === 'done') {
@@ -233,7 +250,7 @@ class Commands
         if (in_array($state, self::OPEN, true)) {
             return $this->stillOpen();
         }
-        if (!$fresh && in_array($state, ['failed', 'cancelled'], true)) {
+        if (!$fresh && ($isLost || in_array($state, ['failed', 'cancelled'], true))) {
             return '';
         }
         return $this->ended($state);
