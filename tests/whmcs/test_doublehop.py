@@ -757,6 +757,24 @@ def test_metrics_are_for_products_that_say_so_and_need_no_network_to_be_named(
     assert used["traffic_total"] > 0
     assert told["tenant"] == told["usage"][number]
 
+    # Without its number here it is still told under the panel's, and said where to put that right.
+    host.sql("UPDATE tblcustomfieldsvalues SET value = '' WHERE relid = ?", service)
+    told = host.http.post("/admin/server/metrics", params={"id": record}, data={"tenant": ""}).json()
+    assert list(told["usage"]) == [number]
+    assert [one["usage"] for one in told["tenant"]] == [None] * 4
+    assert f"is empty at services {service}." in host.state()["tblactivitylog"][-1]["description"]
+
+
+def test_what_is_billed_as_overage_has_no_metrics_of_its_own_either(host, provider, record, shop):
+    product = host.settings(provider.products["By hand"], configoption6="overage")
+    service = shop.active("alpha", product=product)
+    provider.ask("attached_long_ago", str(service))
+    provider.ask("count_usage")
+    number = str(provider.ask("service", str(service))["number"])
+    told = host.http.post("/admin/server/metrics", params={"id": record}, data={"tenant": number}).json()
+    assert told["usage"] == []
+    assert [one["usage"] for one in told["tenant"]] == [None] * 4
+
 
 def test_accounts_are_listed_for_the_server_sync(host, provider, record, shop):
     service = shop.active("alpha")

@@ -37,16 +37,21 @@ class Metrics implements ProviderInterface
     /** @return array<string, array<int, MetricInterface>> by the number in the service's field */
     public function usage()
     {
-        $numbers = Usage::services(new Store(), (int) ($this->params['serverid'] ?? 0), Settings::USAGE_METRICS);
-        $figures = $numbers ? $this->figures() : null;
+        $numbers = $this->numbers();
+        $figures = $numbers ? $this->figures(Settings::BULK_SECONDS) : null;
         if ($figures === null) {
             return [];
         }
-        $found = [];
-        foreach ($figures as $service => $usage) {
-            if (isset($numbers[$service]) && $numbers[$service] !== '') {
-                $found[$numbers[$service]] = $this->used($usage);
+        $found = $blank = [];
+        foreach (array_intersect_key($figures, $numbers) as $service => $usage) {
+            if ($numbers[$service] === '') {
+                $blank[] = $service;
             }
+            $found[$numbers[$service] ?: (string) ($usage['number'] ?? '')] = $this->used($usage);
+        }
+        if ($blank) {
+            Fields::note('Doublehop: the field "' . Settings::NUMBER_FIELD . '", by which WHMCS finds whose metrics they are, is empty at '
+                . 'services ' . implode(', ', $blank) . '. Press Refresh there.');
         }
         $absent = count($numbers) - count($found);
         if ($absent > 0) {
@@ -61,19 +66,22 @@ class Metrics implements ProviderInterface
      */
     public function tenantUsage($tenant)
     {
-        $sql = 'SELECT v.relid FROM tblcustomfieldsvalues v JOIN tblcustomfields f ON f.id = v.fieldid '
-            . "JOIN tblhosting h ON h.id = v.relid WHERE f.type = 'product' AND f.fieldname = ? AND v.value = ? AND h.server = ?";
-        $server = (int) ($this->params['serverid'] ?? 0);
-        $row = (new Store())->row($sql, [Settings::NUMBER_FIELD, (string) $tenant, $server]);
-        $usage = $row === null ? null : ($this->figures() ?? [])[(int) $row['relid']] ?? null;
+        $service = (string) $tenant !== '' ? array_search((string) $tenant, $this->numbers(), true) : false;
+        $usage = $service === false ? null : ($this->figures(Settings::PAGE_SECONDS) ?? [])[$service] ?? null;
         return $usage === null ? $this->metrics() : $this->used($usage);
     }
 
+    /** @return array<int, string> number at the panel by service, of those whose product is billed by metrics */
+    private function numbers(): array
+    {
+        return Usage::services(new Store(), (int) ($this->params['serverid'] ?? 0), Settings::USAGE_METRICS);
+    }
+
     /** @return ?array<int, array<string, mixed>> null where they could not be read, which stands in the activity log */
-    private function figures(): ?array
+    private function figures(float $seconds): ?array
     {
         try {
-            return Usage::figures($this->params);
+            return Usage::figures($this->params, $seconds);
         } catch (Problem $problem) {
             Fields::note('Doublehop: metrics were not read. ' . Guarded::told($problem, $this->params));
             return null;

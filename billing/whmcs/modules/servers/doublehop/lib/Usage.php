@@ -31,7 +31,7 @@ class Usage
         $now = date('Y-m-d H:i:s');
         $rows = [];
         try {
-            foreach (self::figures($this->params) as $reference => $usage) {
+            foreach (self::figures($this->params, Settings::BULK_SECONDS) as $reference => $usage) {
                 if (isset($wanted[$reference])) {
                     $limit = Figures::megabytes($usage['included_octets'] ?? 0);
                     $rows[] = [Figures::megabytes($usage['octets_total'] ?? 0), $limit, $now, $reference];
@@ -52,10 +52,10 @@ class Usage
      * @param array<string, mixed> $params
      * @return array<int, array<string, mixed>> by the service's number in WHMCS
      */
-    public static function figures(array $params): array
+    public static function figures(array $params, float $seconds): array
     {
         $found = [];
-        $rest = Settings::rest($params, Settings::BULK_SECONDS);
+        $rest = Settings::rest($params, $seconds);
         foreach ($rest->all('/usage', ['limit' => self::AT_ONCE]) as $usage) {
             $reference = (string) ($usage['billing_reference'] ?? '');
             if (preg_match('/^[1-9][0-9]{0,17}$/', $reference) === 1) {
