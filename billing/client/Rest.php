@@ -12,6 +12,8 @@ class Rest
     public const CALL_SECONDS = 10.0;
     private const PREFIX = '/api/v1';
     private const DEEPEST = 32;
+    /** What people quote stands on pages that escape nothing. */
+    public const QUOTABLE = '/^[A-Z0-9-]{1,40}$/D';
     private const MOST_PAGES = 100;
 
     /** @var Http */
@@ -199,6 +201,7 @@ class Rest
         $said = is_array($content) ? self::text($content, 'title') : '';
         $code = is_array($content) ? self::text($content, 'code') : '';
         $reference = is_array($content) ? self::text($content, 'reference') : '';
+        $reference = preg_match(self::QUOTABLE, $reference) === 1 ? $reference : '';
         if ($status === 401) {
             return self::raise(Problem::LOGIN, $said ?: 'The token is not accepted.', $code, $reference);
         }

@@ -1,6 +1,7 @@
 """What stands between the module ``doublehop`` and its panel, and between a browser and the module."""
 
 import json
+import re
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import SimpleNamespace
@@ -30,7 +31,11 @@ def between(provider):
             if there.change and self.command == "GET":
                 said = there.change(self.path, said)
             length = len(said)
-            if there.instead and self.command == "POST" and self.path.endswith("/operations"):
+            if (
+                there.instead
+                and self.command == "POST"
+                and self.path.endswith(("/operations", "/sign-in-links"))
+            ):
                 status, said, cut = there.instead
                 kind, length = "application/json", len(said) + cut
             self.send_response(status)
@@ -143,6 +148,38 @@ def test_what_the_panel_says_is_text_and_never_markup(host, between, service):
     ):
         assert "<script>alert" not in page
         assert "&lt;script&gt;alert(&#039;1&#039;)" in page
+
+
+def test_what_is_under_way_is_no_failure_on_the_clients_page(host, between, service):
+    between.instead = (202, b'{"reference": "AB2-CD3", "kind": "reboot", "state": "queued"}', 0)
+    page = host.client_press(service, MARA, "ClientReboot").text
+    assert "Action Failed" not in page
+    assert "It was accepted and is under way. Look again in a moment (reference AB2-CD3)." in page
+    assert f'href="clientarea.php?action=productdetails&amp;id={service}"' in page
+    assert "AB2-CD3" in host.state()["tblactivitylog"][-1]["description"]
+
+
+@pytest.mark.parametrize(
+    "instead",
+    [
+        (202, {"reference": "<b>1</b>", "kind": "reboot", "state": "failed"}),
+        (202, {"reference": "<b>1</b>", "kind": "reboot", "state": "held"}),
+        (409, {"title": "<b>No</b>", "code": "busy", "reference": "<b>1</b>"}),
+    ],
+)
+def test_nothing_that_came_over_the_wire_is_markup_where_whmcs_escapes_nothing(
+    host, between, service, instead
+):
+    between.instead = (instead[0], json.dumps(instead[1]).encode(), 0)
+    link = {"action": "productdetails", "id": service, "dosinglesignon": "1"}
+    for page in (
+        host.client_press(service, MARA, "ClientReboot").text,
+        host.http.get("/clientarea.php", params=link, headers={"Cookie": f"client={MARA}"}).text,
+    ):
+        assert "<b>" not in page
+        (reference,) = re.findall(r"\(reference ([0-9A-Z]{3}-[0-9A-Z]{3})\)", page)
+        told = [row["description"] for row in host.state()["tblactivitylog"][-3:]]
+        assert [text for text in told if reference in text], "staff find it"
 
 
 def named(host, service, name, chosen, was):

@@ -123,8 +123,8 @@ class Host
         return is_string($said) ? $said : 'The module returned no text';
     }
 
-    /** `modop=custom`: what a client may call, by a link as well as by a form. Null where the service is not the client's. */
-    public function customOfClient(int $serviceId, int $clientId, string $suffix): ?string
+    /** `modop=custom`: what a client may call, by a link as well as by a form: a text, or a page of its own. Null where the service is not the client's. */
+    public function customOfClient(int $serviceId, int $clientId, string $suffix): string|array|null
     {
         if (!$this->store->row('SELECT id FROM tblhosting WHERE id = ? AND userid = ?', [$serviceId, $clientId])) {
             return null;
@@ -137,7 +137,8 @@ class Host
         if (!in_array($suffix, $allowed, true)) {
             return 'no such command';
         }
-        return (string) $this->modules->call($module, $suffix, $this->modules->params($serviceId));
+        $said = $this->modules->call($module, $suffix, $this->modules->params($serviceId));
+        return is_array($said) ? $said : (string) $said;
     }
 
     /** An upgrade to another product: the service has it before the module is asked. */

@@ -60,7 +60,7 @@ class Pages
         }
         $service = $this->host->service($id);
         $module = $service['servertype'];
-        $vars = ['moduleoutput' => '', 'product' => $service['product'], 'domain' => $service['domain'], 'status' => $service['domainstatus'], 'dedicatedip' => $service['dedicatedip'], 'token' => Host::tokenOf($clientId), 'message' => $message, 'serviceid' => $id];
+        $vars = ['message' => $message] + $this->common($service, $clientId);
         $vars['signon'] = $this->host->modules->has($module, 'ServiceSingleSignOn') ? $this->host->modules->call($module, 'MetaData', [])['ServiceSingleSignOnLabel'] ?? '' : '';
         if ($this->host->modules->has($module, 'ClientArea')) {
             $answer = $this->host->modules->call($module, 'ClientArea', $this->host->modules->params($id));
@@ -69,6 +69,24 @@ class Pages
             $vars['moduleoutput'] = $this->drawn(ROOTDIR . "/modules/servers/$module/$template", $own);
         }
         return $this->drawn(__DIR__ . '/templates/details.tpl', $vars);
+    }
+
+    /** What a custom function returned instead of a text: its own template in place of the page of the service. */
+    public function custom(int $id, int $clientId, array $page): string
+    {
+        $service = $this->host->service($id);
+        $vars = ['signon' => '', 'breadcrumb' => $page['breadcrumb']] + $this->common($service, $clientId);
+        $template = ROOTDIR . "/modules/servers/{$service['servertype']}/{$page['templatefile']}.tpl";
+        return $this->drawn(__DIR__ . '/templates/details.tpl', ['moduleoutput' => $this->drawn($template, $page['vars'] + $vars)] + $vars);
+    }
+
+    private function common(array $service, int $clientId): array
+    {
+        return [
+            'moduleoutput' => '', 'product' => $service['product'], 'domain' => $service['domain'], 'status' => $service['domainstatus'],
+            'dedicatedip' => $service['dedicatedip'], 'token' => Host::tokenOf($clientId), 'message' => '', 'serviceid' => $service['id'],
+            'breadcrumb' => [],
+        ];
     }
 
     /** The server record, with Test Connection. */

@@ -70,7 +70,7 @@ try {
         $client = (int) ($_COOKIE['client'] ?? 0);
         $id = (int) ($_REQUEST['id'] ?? 0);
         $message = ($_REQUEST['modop'] ?? '') === 'custom' ? $host->customOfClient($id, $client, (string) ($_REQUEST['a'] ?? '')) : '';
-        $shown = $message === null ? null : $pages->details($id, $client, $message === 'success' ? 'Action Completed Successfully!' : $message);
+        $shown = is_array($message) ? $pages->custom($id, $client, $message) : ($message === null ? null : $pages->details($id, $client, $message));
         if ($shown !== null && isset($_GET['dosinglesignon'])) {
             $answer = $host->modules->call($host->service($id)['servertype'], 'ServiceSingleSignOn', $host->modules->params($id));
             empty($answer['success']) ? print($answer['errorMsg']) : header("Location: {$answer['redirectTo']}", true, 302);

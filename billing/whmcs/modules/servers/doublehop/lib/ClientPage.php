@@ -12,6 +12,8 @@ use Doublehop\Billing\Rest;
 class ClientPage
 {
     private const TEMPLATE = 'templates/clientarea.tpl';
+    /** Without its ending: WHMCS puts that to pages of custom functions. */
+    private const UNDER_WAY = 'templates/underway';
     private const DAYS = 30;
     private const DAY = 86400;
     private const TOLD_AGAIN_SECONDS = 600;
@@ -41,6 +43,16 @@ class ClientPage
     public static function failed(): array
     {
         return self::drawn(['message' => 'These details cannot be shown at the moment. Please try again later.']);
+    }
+
+    /** @return array<string, mixed> a page of a custom function */
+    public static function underWay(int $serviceId, string $reference): array
+    {
+        return [
+            'templatefile' => self::UNDER_WAY,
+            'breadcrumb' => ["clientarea.php?action=productdetails&id=$serviceId" => 'Under way'],
+            'vars' => ['reference' => $reference, 'serviceNumber' => $serviceId],
+        ];
     }
 
     /** @return array<string, mixed> */

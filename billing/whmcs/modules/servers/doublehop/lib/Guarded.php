@@ -3,6 +3,7 @@
 namespace WHMCS\Module\Server\Doublehop;
 
 use Doublehop\Billing\Problem;
+use Doublehop\Billing\Rest;
 
 /**
  * No fault leaves the module: a command answers with a text, a page with something that can be drawn. Staff read what
@@ -29,11 +30,13 @@ class Guarded
     }
 
     /**
-     * What a client pressed on the page of the service: a form that was sent, confirmed, and is allowed by the product.
+     * What a client pressed on the page of the service: a form that was sent, confirmed, and is allowed by the product. Any text
+     * but 'success' stands in red as a failure, and unescaped; what is under way is a page of its own.
      *
      * @param array<string, mixed> $params
+     * @return string|array<string, mixed>
      */
-    public static function ofClient(array $params, string $function): string
+    public static function ofClient(array $params, string $function)
     {
         $kind = Commands::OF_CLIENTS[$function];
         $posted = ($_SERVER['REQUEST_METHOD'] ?? '') === 'POST' && ($_POST['confirmed'] ?? '') === 'yes';
@@ -50,9 +53,10 @@ class Guarded
             if ($operation['state'] === 'done') {
                 return 'success';
             }
-            $reference = (string) $operation['reference'] ?: $reference;
-            $open = in_array($operation['state'], ['queued', 'running', 'held'], true);
-            return $open ? "It was accepted and is under way. Look at this page again in a moment (reference $reference)."
+            $reference = preg_match(Rest::QUOTABLE, $operation['reference']) === 1 ? $operation['reference'] : $reference;
+            self::log("the client pressed $function: {$operation['state']} (reference $reference)", $params);
+            return in_array($operation['state'], ['queued', 'running', 'held'], true)
+                ? ClientPage::underWay((int) $params['serviceid'], $reference)
                 : "It could not be confirmed. Please contact support (reference $reference).";
         } catch (Problem $problem) {
             $reference = $problem->reference ?: $reference;

@@ -37,7 +37,9 @@ class SignOn
             $where = basename($fault->getFile()) . ':' . $fault->getLine();
             Guarded::log('sign-in failed: ' . get_class($fault) . " at $where (reference $reference)", $this->params);
         }
-        return ['success' => false, 'errorMsg' => "The server panel cannot be opened at the moment (reference $reference)."];
+        // WHMCS prints it as it is.
+        $text = "The server panel cannot be opened at the moment (reference $reference).";
+        return ['success' => false, 'errorMsg' => Fields::escaped($text)];
     }
 
     /** Staff have passwords and second factors of their own there, so this leads to the door and not through it. */
@@ -46,7 +48,7 @@ class SignOn
         try {
             return ['success' => true, 'redirectTo' => Settings::address($this->params) . '/admin/'];
         } catch (Problem $problem) {
-            return ['success' => false, 'errorMsg' => $problem->getMessage()];
+            return ['success' => false, 'errorMsg' => Fields::escaped($problem->getMessage())];
         }
     }
 
