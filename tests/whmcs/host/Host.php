@@ -186,6 +186,9 @@ class Host
             foreach (array_intersect_key($values, $columns) as $name => $value) {
                 $this->store->change('tblhosting', (int) $values['serviceid'], [$columns[$name] => $value]);
             }
+            // Whether WHMCS does so is not documented; a module that fills in fields when it is told of an edit must bear it.
+            $service = $this->service((int) $values['serviceid']);
+            $this->runHooks('ServiceEdit', ['serviceid' => (int) $service['id'], 'userid' => $service['userid']]);
             return ['result' => 'success', 'serviceid' => $values['serviceid']];
         }
         if ($command === 'DecryptPassword') {

@@ -145,8 +145,9 @@ class Attaching
         $store = new Store();
         $fill = $store->of($serviceId)['data']['fill'] ?? null;
         if (is_array($fill)) {
-            Fields::fill($serviceId, $fill);
+            // First: filling in may be an edit of the service, too, and lead here again.
             $store->write($serviceId, ['fill' => null]);
+            Fields::fill($serviceId, $fill);
         }
     }
 }

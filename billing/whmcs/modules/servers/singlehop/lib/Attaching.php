@@ -63,7 +63,6 @@ class Attaching
             'username' => $found['username'],
             'client_id' => (int) ($this->params['userid'] ?? 0),
             'attached_at' => time(),
-            'fill' => true,
         ];
         if (!$this->bindings->attach($this->serviceId, $serverId, $data)) {
             $other = $this->bindings->attached()[$serverId] ?? 0;
@@ -73,7 +72,7 @@ class Attaching
         Fields::fill($this->serviceId, $found);
         $former = $before['server_id'] !== '' ? " in place of {$before['data']['hostname']}" : '';
         $suspended = $found['suspended'] ? ' It is suspended at your provider: Unsuspend lifts that.' : '';
-        $this->note("{$found['hostname']} ({$found['address']}) was attached$former.$suspended", $data);
+        $this->note("{$found['hostname']} ({$found['address']}) was attached$former.$suspended", ['fill' => true] + $data);
     }
 
     private function detach(): void
@@ -108,9 +107,10 @@ class Attaching
         $bindings = new Bindings();
         $row = $bindings->of($serviceId);
         if ($row['server_id'] !== '' && !empty($row['data']['fill'])) {
-            Fields::fill($serviceId, $row['data']);
+            // First: filling in may be an edit of the service, too, and lead here again.
             unset($row['data']['fill']);
             $bindings->write($serviceId, $row['data']);
+            Fields::fill($serviceId, $row['data']);
         }
     }
 
