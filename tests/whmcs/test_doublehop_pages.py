@@ -3,6 +3,7 @@
 import json
 import re
 import threading
+from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import SimpleNamespace
 
@@ -157,6 +158,23 @@ def test_what_is_under_way_is_no_failure_on_the_clients_page(host, between, serv
     assert "It was accepted and is under way. Look again in a moment (reference AB2-CD3)." in page
     assert f'href="clientarea.php?action=productdetails&amp;id={service}"' in page
     assert "AB2-CD3" in host.state()["tblactivitylog"][-1]["description"]
+
+
+def test_what_will_not_work_for_long_is_no_failed_connection(host, provider, between, service):
+    def later(path, said):
+        if not path.endswith("/me"):
+            return said
+        soon = (datetime.now(UTC) + timedelta(days=3)).isoformat()
+        apart = (datetime.now(UTC) - timedelta(seconds=200)).isoformat()
+        return json.dumps({**json.loads(said), "expires_at": soon, "now": apart}).encode()
+
+    between.change = later
+    record = host.service(service)["server"]
+    assert "Connection successful" in host.http.post("/admin/server", params={"id": record}).text
+    told = host.state()["tblactivitylog"][-1]["description"]
+    assert re.search(r"clocks 20\d s apart", told)
+    assert "Set the clock" in told
+    assert "The token ends at" in told
 
 
 @pytest.mark.parametrize(

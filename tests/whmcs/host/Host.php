@@ -151,7 +151,9 @@ class Host
     public function serverCall(int $serverId, string $function)
     {
         $server = $this->store->row('SELECT * FROM tblservers WHERE id = ?', [$serverId]);
-        return $this->modules->call($server['type'], $function, $this->modules->serverParams($server));
+        $params = $this->modules->serverParams($server);
+        // Asked of what stands in the form: a record that is not stored yet has no number.
+        return $this->modules->call($server['type'], $function, $function === 'TestConnection' ? array_diff_key($params, ['serverid' => 0]) : $params);
     }
 
     /** Save Changes. Which of the two WHMCS does first is not documented, so both can be had. */

@@ -26,11 +26,12 @@ class Checkup
     {
         try {
             $me = Settings::rest($this->params, Settings::PAGE_SECONDS)->get('/me');
+            // Whoever is answered is accepted, whatever else the token lacks.
+            (new Store())->goOn(Settings::access($this->params));
             $gaps = self::gaps($me);
             if (!$gaps) {
-                (new Store())->goOn((int) ($this->params['serverid'] ?? 0));
                 Fields::note('Doublehop: connection tested. Panel version ' . self::word($me, 'version') . ', organisation '
-                    . self::word($me, 'organisation') . ', clocks ' . self::skew($me) . ' s apart.');
+                    . self::word($me, 'organisation') . ', clocks ' . self::skew($me) . ' s apart.' . self::soon($me));
             }
             return ['success' => !$gaps, 'error' => implode(' ', $gaps)];
         } catch (Problem $problem) {
@@ -62,6 +63,8 @@ class Checkup
     }
 
     /**
+     * What does not work. WHMCS knows success or an error only: what still works and will not for long is in the activity log.
+     *
      * @param array<int|string, mixed> $me
      * @return array<int, string>
      */
@@ -77,15 +80,18 @@ class Checkup
         if ($missing) {
             $gaps[] = 'The token has not the scopes: ' . implode(', ', $missing) . '.';
         }
-        $skew = self::skew($me);
-        if (abs($skew) > self::MOST_SKEW_SECONDS) {
-            $gaps[] = "The clock here and the panel's are $skew seconds apart. Set the clock.";
-        }
+        return $gaps;
+    }
+
+    /** @param array<int|string, mixed> $me */
+    private static function soon(array $me): string
+    {
+        $soon = abs(self::skew($me)) > self::MOST_SKEW_SECONDS ? ' Set the clock here: at 300 s nothing is accepted any more.' : '';
         $expires = strtotime(self::word($me, 'expires_at'));
         if ($expires !== false && $expires - time() < self::SOON_SECONDS) {
-            $gaps[] = 'The token ends at ' . Fields::moment($expires) . '. Make a new one.';
+            $soon .= ' The token ends at ' . Fields::moment($expires) . '. Make a new one.';
         }
-        return $gaps;
+        return $soon;
     }
 
     /** @param array<int|string, mixed> $me */

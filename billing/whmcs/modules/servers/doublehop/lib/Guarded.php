@@ -92,7 +92,7 @@ class Guarded
         $quoted = $problem->reference !== '' ? " (reference $problem->reference)" : '';
         switch ($problem->kind) {
             case Problem::COPY:
-                (new Store())->stop((int) ($params['serverid'] ?? 0));
+                (new Store())->stop(Settings::access($params));
                 return "Stopped: $text Nothing was sent, and nothing more is sent from here until it is accepted in the panel and Test "
                     . "Connection succeeds.$quoted";
             case Problem::LOGIN:

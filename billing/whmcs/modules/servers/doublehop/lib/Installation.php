@@ -33,7 +33,7 @@ class Installation
      */
     public static function stops(array $params): bool
     {
-        $stopped = (new Store())->isStopped((int) ($params['serverid'] ?? 0));
+        $stopped = (new Store())->isStopped(Settings::access($params));
         if ($stopped) {
             Guarded::log(self::STOPPED, $params);
         }

@@ -45,7 +45,7 @@ class Panel
                 // It comes with the number of the service that it belongs to: another machine would be meant.
                 throw new Problem(Problem::NOT_SENT, 'A product addon cannot have a server of its own. Nothing was sent.');
             }
-            if ($this->store->isStopped((int) ($this->params['serverid'] ?? 0))) {
+            if ($this->store->isStopped(Settings::access($this->params))) {
                 throw new Problem(Problem::NOT_SENT, Installation::STOPPED);
             }
             $this->rest = Settings::rest($this->params, $this->seconds);

@@ -27,6 +27,8 @@ class Settings
     public const USAGE_NONE = 'none';
     public const USAGE_OVERAGE = 'overage';
     public const USAGE_METRICS = 'metrics';
+    /** So many signs of a token name it: dh_ and ten more. */
+    private const NAMED_BY = 13;
     private const NOTE = 'An invoice is overdue. Your server is back as soon as it is paid.';
 
     /** @return array<string, array<string, mixed>> in the order of configoption1 and on */
@@ -151,6 +153,18 @@ class Settings
             $port = '';
         }
         return ($secure ? 'https://' : 'http://') . $host . ($port !== '' ? ":$port" : '');
+    }
+
+    /**
+     * Whom this WHMCS asks, and as whom: the host and the token's name, and nothing of its secret. Test Connection need not know
+     * the number of the server record, and two records may hold the same token.
+     *
+     * @param array<string, mixed> $params
+     */
+    public static function access(array $params): string
+    {
+        $host = self::text($params, 'serverhostname') ?: self::text($params, 'serverip');
+        return hash('sha256', strtolower($host) . "\n" . substr(self::token($params), 0, self::NAMED_BY));
     }
 
     /** @param array<string, mixed> $params */

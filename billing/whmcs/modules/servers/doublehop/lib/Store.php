@@ -14,7 +14,7 @@ class Store
 {
     public const SERVICES = 'mod_doublehop';
     public const ASKED = 'mod_doublehop_asked';
-    public const STOPPED = 'mod_doublehop_stopped';
+    public const STOPPED = 'mod_doublehop_refused';
     public const LEAVING = 'mod_doublehop_leaving';
 
     /** @var \PDO */
@@ -126,21 +126,21 @@ class Store
         $this->run('DELETE FROM ' . self::ASKED . ' WHERE service_id = ? AND asked_key = ?', [$serviceId, $key]);
     }
 
-    // ------------------------------------------------------------ server records that refuse this installation
+    // ------------------------------------------------------------ who refuses this installation, as Settings::access names it
 
-    public function isStopped(int $serverRecord): bool
+    public function isStopped(string $access): bool
     {
-        return $this->row('SELECT since FROM ' . self::STOPPED . ' WHERE server_id = ?', [$serverRecord]) !== null;
+        return $this->row('SELECT since FROM ' . self::STOPPED . ' WHERE access = ?', [$access]) !== null;
     }
 
-    public function stop(int $serverRecord): void
+    public function stop(string $access): void
     {
-        $this->added('INSERT INTO ' . self::STOPPED . ' (server_id, since) VALUES (?, ?)', [$serverRecord, time()]);
+        $this->added('INSERT INTO ' . self::STOPPED . ' (access, since) VALUES (?, ?)', [$access, time()]);
     }
 
-    public function goOn(int $serverRecord): void
+    public function goOn(string $access): void
     {
-        $this->run('DELETE FROM ' . self::STOPPED . ' WHERE server_id = ?', [$serverRecord]);
+        $this->run('DELETE FROM ' . self::STOPPED . ' WHERE access = ?', [$access]);
     }
 
     // ------------------------------------------------------------ SQL
@@ -245,7 +245,7 @@ class Store
             self::ASKED => 'service_id INTEGER NOT NULL, deed VARCHAR(32) NOT NULL, asked_key VARCHAR(80) NOT NULL, '
                 . 'body TEXT NOT NULL, operation VARCHAR(64) NOT NULL, asked_at INTEGER NOT NULL, '
                 . 'settled_at INTEGER NOT NULL, PRIMARY KEY (service_id, deed)',
-            self::STOPPED => 'server_id INTEGER NOT NULL PRIMARY KEY, since INTEGER NOT NULL',
+            self::STOPPED => 'access VARCHAR(64) NOT NULL PRIMARY KEY, since INTEGER NOT NULL',
             self::LEAVING => 'service_id INTEGER NOT NULL PRIMARY KEY, server_id INTEGER NOT NULL, tried_at INTEGER NOT NULL, '
                 . 'said TEXT NOT NULL',
         ];
