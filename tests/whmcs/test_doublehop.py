@@ -227,6 +227,21 @@ def test_a_deleted_service_lets_go_of_its_server(host, provider, shop):
     assert provider.ask("service", str(again))["status"] == "pending"
 
 
+def test_what_went_with_its_client_or_order_lets_go_of_its_server_at_the_next_cron(host, provider, shop):
+    service = shop.active("beta")
+    number = provider.ask("number_of", "beta")
+    never = shop.order()
+    shop.order()  # so that neither number is given once more
+    host.sql("INSERT INTO mod_doublehop (service_id, data, seen) VALUES (?, '{}', '{}')", never)
+    for one in (service, never):
+        host.sql("DELETE FROM tblhosting WHERE id = ?", one)
+    host.cron("2026-02-01")
+    assert "deleted here; the panel let go" in host.state()["tblactivitylog"][-1]["description"]
+    assert provider.ask("service", f"{service} deleted {number}")["status"] == "terminated"
+    kept = {row["service_id"] for row in host.state("mod_doublehop")["mod_doublehop"]}
+    assert not kept & {service, never}
+
+
 def test_a_service_deleted_while_the_panel_is_down_is_ended_by_a_later_cron(host, provider, proxy, shop):
     service = shop.active("beta")
     number = provider.ask("number_of", "beta")

@@ -314,6 +314,13 @@ def test_a_deleted_service_leaves_its_server_free_for_another(host, provider, pr
     assert host.service(other)["domain"] == "db.example.org"
 
 
+def test_what_went_with_its_client_or_order_leaves_its_server_free_at_the_next_cron(host, attach):
+    service, other = attach("db"), attach("web")
+    host.sql("DELETE FROM tblhosting WHERE id = ?", service)
+    host.cron("2026-02-01")
+    assert [row["service_id"] for row in host.state("mod_singlehop")["mod_singlehop"]] == [other]
+
+
 def test_a_hook_of_the_house_stops_a_command_and_nothing_is_sent(host, provider, attach):
     service = attach("db")
     before = provider.ask("operations", "db")

@@ -25,7 +25,8 @@ add_hook('ServiceEdit', 1, static function (array $vars) {
     \WHMCS\Module\Server\Doublehop\Attaching::refill((int) ($vars['serviceid'] ?? 0));
 });
 
-// A service that is deleted holds no server any more; what the panel did not take at that moment is asked again at the cron.
+// A service that is deleted holds no server any more. At the cron is asked again what the panel did not take at that moment, and
+// looked for what was deleted with its client or order.
 add_hook('ServiceDelete', 1, static function (array $vars) {
     require_once __DIR__ . '/lib/load.php';
     $store = new \WHMCS\Module\Server\Doublehop\Store();

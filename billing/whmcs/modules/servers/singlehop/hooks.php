@@ -12,8 +12,12 @@ add_hook('ServiceEdit', 1, static function (array $vars) {
     \WHMCS\Module\Server\Singlehop\Attaching::refill((int) ($vars['serviceid'] ?? 0));
 });
 
-// A service that is deleted holds no server any more.
+// A service that is deleted holds no server any more, nor does one that was deleted with its client or order.
 add_hook('ServiceDelete', 1, static function (array $vars) {
     require_once __DIR__ . '/lib/load.php';
     \WHMCS\Module\Server\Singlehop\Attaching::forget((int) ($vars['serviceid'] ?? 0));
+});
+add_hook('AfterCronJob', 1, static function () {
+    require_once __DIR__ . '/lib/load.php';
+    \WHMCS\Module\Server\Singlehop\Attaching::forgetMissing();
 });

@@ -25,15 +25,21 @@ class Leaving
     {
         $data = $this->store->of($serviceId)['data'];
         if (!isset($data['service'])) {
-            return; // not a service of this module, or one that the panel never had
+            $this->store->forget($serviceId); // not a service of this module, or one that the panel never had
+            return;
         }
         $record = (int) ($data['serverid'] ?? 0);
         $this->store->leave($serviceId, $record);
         $this->ended($serviceId, $record, '');
     }
 
+    /** With those that nothing was said of: where a client or an order is deleted, services go without a word. */
     public function again(): void
     {
+        foreach ($this->store->missing(self::AT_ONCE) as $serviceId) {
+            $data = $this->store->of($serviceId)['data'];
+            isset($data['service']) ? $this->store->leave($serviceId, (int) ($data['serverid'] ?? 0)) : $this->store->forget($serviceId);
+        }
         foreach ($this->store->leaving(self::AT_ONCE) as $row) {
             $this->ended((int) $row['service_id'], (int) $row['server_id'], (string) $row['said']);
         }

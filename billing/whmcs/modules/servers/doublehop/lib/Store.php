@@ -68,6 +68,20 @@ class Store
         $this->run($sql, [time(), $said, $serviceId]);
     }
 
+    /**
+     * Services that WHMCS has no more, and that are not known to be leaving. None where it has no service at all: then its table is
+     * being restored rather than empty.
+     *
+     * @return array<int, int>
+     */
+    public function missing(int $atMost): array
+    {
+        $sql = 'SELECT s.service_id FROM ' . self::SERVICES . ' s LEFT JOIN tblhosting h ON h.id = s.service_id '
+            . 'LEFT JOIN ' . self::LEAVING . ' l ON l.service_id = s.service_id WHERE h.id IS NULL AND l.service_id IS NULL '
+            . "AND EXISTS (SELECT 1 FROM tblhosting) ORDER BY s.service_id LIMIT $atMost";
+        return array_map('intval', array_column($this->rows($sql, []), 'service_id'));
+    }
+
     /** @return array<int, array<string, mixed>> those that waited longest first */
     public function leaving(int $atMost): array
     {

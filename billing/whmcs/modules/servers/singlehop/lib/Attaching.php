@@ -9,6 +9,8 @@ class Attaching
 {
     const FIELD = 'singlehop_server';
     const FIELD_WAS = 'singlehop_server_was';
+    /** So many services that are gone are forgotten at one cron. */
+    const AT_ONCE = 3;
 
     /** @var array<string, mixed> */
     private $params;
@@ -117,5 +119,13 @@ class Attaching
     public static function forget(int $serviceId): void
     {
         (new Bindings())->forget($serviceId);
+    }
+
+    public static function forgetMissing(): void
+    {
+        $bindings = new Bindings();
+        foreach ($bindings->missing(self::AT_ONCE) as $serviceId) {
+            $bindings->forget($serviceId);
+        }
     }
 }

@@ -79,6 +79,18 @@ class Bindings
         $this->run('DELETE FROM ' . self::TABLE . ' WHERE service_id = ?', [$serviceId]);
     }
 
+    /**
+     * Services that WHMCS has no more. None where it has no service at all: then its table is being restored rather than empty.
+     *
+     * @return array<int, int>
+     */
+    public function missing(int $atMost): array
+    {
+        $sql = 'SELECT s.service_id FROM ' . self::TABLE . ' s LEFT JOIN tblhosting h ON h.id = s.service_id WHERE h.id IS NULL '
+            . "AND EXISTS (SELECT 1 FROM tblhosting) ORDER BY s.service_id LIMIT $atMost";
+        return array_map('intval', $this->run($sql, [])->fetchAll(\PDO::FETCH_COLUMN));
+    }
+
     /** @param array<string, mixed> $data */
     public function write(int $serviceId, array $data): void
     {
