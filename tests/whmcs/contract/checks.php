@@ -38,6 +38,18 @@ namespace {
 }
 
 namespace WHMCS\Database {
+    class Counting extends \PDO
+    {
+        public $tables = 0;
+
+        #[\ReturnTypeWillChange]
+        public function exec($statement)
+        {
+            $this->tables += (int) (stripos($statement, 'CREATE TABLE') === 0);
+            return parent::exec($statement);
+        }
+    }
+
     class Capsule
     {
         private static $pdo;
@@ -50,7 +62,7 @@ namespace WHMCS\Database {
         public function getPdo()
         {
             if (self::$pdo === null) {
-                self::$pdo = new \PDO('sqlite::memory:', null, null, [\PDO::ATTR_ERRMODE => \PDO::ERRMODE_EXCEPTION]);
+                self::$pdo = new Counting('sqlite::memory:', null, null, [\PDO::ATTR_ERRMODE => \PDO::ERRMODE_EXCEPTION]);
                 self::$pdo->exec('CREATE TABLE tblservers (id INTEGER, type TEXT, hostname TEXT, ipaddress TEXT, username TEXT, '
                     . 'password TEXT, accesshash TEXT, secure TEXT, port TEXT, active INTEGER, disabled INTEGER)');
                 self::$pdo->exec('CREATE TABLE tblhosting (id INTEGER, packageid INTEGER, server INTEGER, domainstatus TEXT)');
@@ -167,6 +179,14 @@ namespace Contract {
             }
             $checks["$module: its buttons"] = static function () use ($module): string {
                 return buttons($module);
+            };
+            $checks["$module: it makes its tables once"] = static function () use ($module): string {
+                $tab = "{$module}_AdminServicesTabFields";
+                $tab(['serviceid' => 7]);
+                $database = \WHMCS\Database\Capsule::connection()->getPdo();
+                $before = $database->tables;
+                $tab(['serviceid' => 7]);
+                return $database->tables === $before ? '' : 'a page makes tables that are there';
             };
             $checks["$module: what is logged holds no secret"] = static function () use ($module): string {
                 $given = [

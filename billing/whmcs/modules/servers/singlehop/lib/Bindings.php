@@ -22,10 +22,6 @@ class Bindings
     public function __construct()
     {
         $this->pdo = Capsule::connection()->getPdo();
-        $this->pdo->exec(
-            'CREATE TABLE IF NOT EXISTS ' . self::TABLE . ' (service_id INTEGER NOT NULL PRIMARY KEY, '
-            . 'server_id VARCHAR(64) NULL UNIQUE, busy_until INTEGER NOT NULL, data TEXT NOT NULL, seen TEXT NOT NULL)'
-        );
     }
 
     /** @return array{server_id: string, data: array<string, mixed>, seen: array<string, mixed>} */
@@ -138,8 +134,30 @@ class Bindings
         }
     }
 
-    /** @param array<int, mixed> $values */
+    /**
+     * Makes the table where it is not there, and only then: on MySQL that ends a transaction of whoever is about to save something.
+     *
+     * @param array<int, mixed> $values
+     */
     private function run(string $statement, array $values): \PDOStatement
+    {
+        try {
+            return $this->ran($statement, $values);
+        } catch (\PDOException $error) {
+            // 42S02: MySQL has no such table.
+            if ((string) $error->getCode() !== '42S02' && strpos($error->getMessage(), 'no such table') === false) {
+                throw $error;
+            }
+            $this->pdo->exec(
+                'CREATE TABLE IF NOT EXISTS ' . self::TABLE . ' (service_id INTEGER NOT NULL PRIMARY KEY, '
+                . 'server_id VARCHAR(64) NULL UNIQUE, busy_until INTEGER NOT NULL, data TEXT NOT NULL, seen TEXT NOT NULL)'
+            );
+            return $this->ran($statement, $values);
+        }
+    }
+
+    /** @param array<int, mixed> $values */
+    private function ran(string $statement, array $values): \PDOStatement
     {
         $prepared = $this->pdo->prepare($statement);
         $prepared->execute($values);
