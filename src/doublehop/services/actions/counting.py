@@ -47,12 +47,28 @@ def store_outlook(
     if forecasts:
         values |= _foretold(seen, now)
     with transaction.atomic():
+        if span.period.end > now:
+            _supersede(subject, span.period.start, now)
         row, _ = PeriodUsage.objects.update_or_create(
             subject=key_of(subject), start=span.period.start, defaults=values
         )
         if is_charged and not row.sample_history and row.end + SETTLED_AFTER > now:
             _raise_alerts(subject, row, seen)
     return row
+
+
+def _supersede(subject: Subject, start: datetime, now: datetime) -> None:
+    """Of each service one row runs. A first contract may bring another period, or a pool: what was shown until then ends where
+    the period begins, or is gone where it is the same month in another zone. No contract was in force then, so no alert
+    goes with it.
+    """
+    one = subject.members[0]
+    keys = [f"pool:{one.client_id}:{one.product_id}", *(f"service:{each.pk}" for each in subject.members)]
+    rows = PeriodUsage.objects.filter(subject__in=keys, end__gt=now).exclude(
+        subject=key_of(subject), start=start
+    )
+    rows.filter(start__gt=start - timedelta(days=1)).delete()
+    rows.update(end=start)
 
 
 def _counted(subject: Subject, seen: Outlook, *, is_charged: bool) -> dict[str, Any]:

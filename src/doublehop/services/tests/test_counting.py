@@ -20,7 +20,9 @@ from doublehop.services import actions, counting
 from doublehop.services.actions.contracts import ContractForm
 from doublehop.services.actions.counting import choose_alerts
 from doublehop.services.models import Attachment, Operation, PeriodUsage, Service, UsageAlert
+from doublehop.services.queries.octets import current_usage, usage_now
 from doublehop.services.queries.outlook import outlook
+from doublehop.services.queries.report import ReportFilter, usage_report
 
 pytestmark = pytest.mark.django_db
 NOVEMBER = datetime(2026, 11, 1, tzinfo=UTC)
@@ -239,6 +241,53 @@ def test_a_pool_is_one_line(cast, machines):
         2,
         f"pool:{cast.quillfeather.pk}:{product.pk}",
     )
+
+
+@pytest.mark.parametrize(
+    ("form", "label"),
+    [
+        ({"zone": "Europe/Berlin"}, "November 2026"),
+        ({"zone": "America/New_York"}, "November 2026"),
+        ({"period": "anniversary", "anchor": "2026-10-05"}, "5 Nov 2026 to 4 Dec 2026"),
+        ({"pooled": True}, "November 2026"),
+        ({"pooled": True, "zone": "Europe/Berlin"}, "November 2026"),
+    ],
+)
+def test_a_first_contract_takes_over_what_was_shown_without_one(cast, machines, form, label, monkeypatch):
+    product = a_product(cast.rosa)
+    service = service_of(cast, product, machines[0])
+    flow(machines[0], days(5))
+    count()
+    (before,) = PeriodUsage.objects.all()
+    actions.save_contract(
+        cast.rosa, product.pk, ContractForm(method="volume_out", included="1", price="2", **form)
+    )
+    monkeypatch.setattr(timezone, "now", lambda: NOW + timedelta(hours=2))
+    for _ in range(2):
+        count()
+    shown = usage_now(cast.rosa, service.pk)
+    assert (shown.label, shown.method, shown.counted_at) == (label, "volume_out", timezone.now())
+    assert list(current_usage(cast.rosa)) == [shown]
+    assert list(usage_report(cast.rosa, ReportFilter())) == [shown]
+    is_other_month = label != before.label
+    assert list(usage_report(cast.rosa, ReportFilter("last"))) == [before] * is_other_month
+
+
+def test_what_was_shown_before_a_first_contract_is_the_last_period_if_it_began_before_it(
+    cast, machines, monkeypatch
+):
+    product = a_product(cast.rosa)
+    service_of(cast, product, machines[0])
+    flow(machines[0], days(5))
+    count()
+    (before,) = PeriodUsage.objects.all()
+    anniversary = {"period": "anniversary", "anchor": "2026-10-11"}
+    actions.save_contract(cast.rosa, product.pk, ContractForm(price="2", **anniversary))
+    monkeypatch.setattr(timezone, "now", lambda: NOW + timedelta(hours=2))
+    count()
+    (last,) = usage_report(cast.rosa, ReportFilter("last"))
+    assert (last, last.octets_out) == (before, 5 * 288 * MBIT)
+    assert last.end == current_usage(cast.rosa).get().start == datetime(2026, 11, 11, tzinfo=UTC)
 
 
 def test_one_that_cannot_be_counted_hides_no_other(cast, machines, monkeypatch):
