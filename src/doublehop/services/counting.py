@@ -74,8 +74,8 @@ def _spans(subject: Subject, now: datetime) -> list[Span]:
 
 
 def _uncharged(organisation_id: int, now: datetime) -> Iterator[Subject]:
-    """Services that have a machine now, on products without a contract, when an earlier product charges no more."""
-    charged = ContractVersion.objects.values("product_id")
+    """Services that have a machine now, on products without a contract yet, when an earlier product charges no more."""
+    charged = ContractVersion.objects.filter(in_force_from__lte=now).values("product_id")
     still_charged = EarlierProduct.objects.filter(charged_until__gt=now).values("service_id")
     rows = _services(organisation_id).exclude(product_id__in=charged).filter(server__isnull=False)
     rows = rows.exclude(pk__in=still_charged)

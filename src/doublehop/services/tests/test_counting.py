@@ -290,6 +290,17 @@ def test_what_was_shown_before_a_first_contract_is_the_last_period_if_it_began_b
     assert last.end == current_usage(cast.rosa).get().start == datetime(2026, 11, 11, tzinfo=UTC)
 
 
+def test_a_service_is_shown_until_its_first_contract_is_in_force(cast, machines, monkeypatch):
+    product = a_product(cast.rosa)
+    service_of(cast, product, machines[0])
+    actions.save_contract(cast.rosa, product.pk, ContractForm(price="2", in_force_from="2026-11-20"))
+    for hours, method in ((1, ""), (24 * 10, "p95_max")):
+        monkeypatch.setattr(timezone, "now", lambda hours=hours: NOW + timedelta(hours=hours))
+        count()
+        (row,) = PeriodUsage.objects.all()
+        assert (row.method, row.counted_at) == (method, timezone.now())
+
+
 def test_one_that_cannot_be_counted_hides_no_other(cast, machines, monkeypatch):
     broken = service_of(cast, product_of(cast, "One"), machines[0])
     fine = service_of(cast, product_of(cast, "Two"), machines[1])
