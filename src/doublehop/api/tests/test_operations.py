@@ -167,6 +167,29 @@ def test_records_are_for_the_house_alone(house):
         assert told == []
 
 
+def test_the_house_above_cannot_try_out_which_machines_belong_together():
+    cache.clear()
+    cast = a_cast()
+    (web,) = a_stage(cast.ines).machines("web")
+    fleet.allocate(cast.ines, web.pk, cast.alder.pk)
+    service = a_service(cast.rosa, cast.quillfeather.pk, a_product(cast.rosa), web)
+    ask(cast.rosa, OperationKind.REBOOT, service)
+    above, below = Program(cast.ines), Program(cast.rosa)
+    mara = Program(cast.rosa, "read", client_id=cast.quillfeather.pk)
+
+    def found(program, path, **only):
+        query = "&".join(f"{name}={value}" for name, value in only.items())
+        return len(program.get(f"{path}?{query}").json()["items"])
+
+    for path in ("/journal", "/operations"):
+        assert found(above, path, server_id=web.pk)
+        assert found(above, path, server_id=web.pk, service_id=service.pk) == 0
+        assert found(below, path, server_id=web.pk, service_id=service.pk)
+    assert found(above, "/journal", client_id=cast.quillfeather.pk) == 0
+    assert found(below, "/journal", client_id=cast.quillfeather.pk)
+    assert found(mara, "/operations", service_id=service.pk) == 1
+
+
 def test_permissions_say_what_one_may_and_what_was_passed_on(house):
     cast, _, service = house
     told = Program(cast.rosa).get(f"/servers/{service.server_id}/permissions").json()
