@@ -9,7 +9,7 @@ import pytest
 
 from tests.postgresql import passing_postgresql
 
-ROOMS = ("jobs", "journal", "organisations", "notices", "fleet", "bandwidth", "services", "leap")
+ROOMS = ("jobs", "journal", "organisations", "notices", "fleet", "bandwidth", "services", "leap", "api")
 
 
 @pytest.mark.long

@@ -91,7 +91,7 @@ def make_client(
     request: HttpRequest, response: HttpResponse, given: NewClient, idempotency_key: Key = ""
 ) -> object:
     actor = house_with(request, Scope.BILLING)
-    known = queries.client_of_reference(actor, given.billing_reference)
+    known = queries.client_of_reference(actor, texts.reference_of(given.billing_reference))
     made = carried_out(
         lambda key: actions.create_client(actor, **given.dict(), key=key),
         lambda row: _out(actor, row),

@@ -10,6 +10,7 @@ from doublehop.api.paging import READ_PROBLEMS
 from doublehop.api.problems import reader
 from doublehop.api.shapes import OperationOut, operation_out
 from doublehop.organisations import queries as organisations
+from doublehop.organisations.once import can_be_a_key
 from doublehop.organisations.refusals import NotHere
 from doublehop.services import queries
 
@@ -30,6 +31,8 @@ def one_request(request: HttpRequest, key: Annotated[str, Path(max_length=120)])
     """What this very token asked for under an ``Idempotency-Key``, within thirty days; operations for good. 404: nothing was done
     under it."""
     actor = reader(request)
+    if not can_be_a_key(key):
+        raise NotHere
     row = queries.operations_of_key(actor, key).first()
     if row is not None:
         return operation_out(actor, row)

@@ -177,7 +177,7 @@ def make_service(
 ) -> object:
     """Ordered for a client. A product with a server group is filled from it by a job at once; any other waits for staff."""
     actor = house_with(request, Scope.BILLING)
-    known = queries.service_of_reference(actor, given.billing_reference)
+    known = queries.service_of_reference(actor, texts.reference_of(given.billing_reference))
     made = carried_out(
         lambda key: actions.create_service(actor, **given.dict(), key=key),
         lambda row: service_out(actor, row.pk),

@@ -26,6 +26,12 @@ def test_what_became_of_a_request_is_told_to_the_token_that_sent_it(given):
     assert other.get("/requests/here:7Q5-M3D:0.1%2Fa%20b").status_code == 404
 
 
+def test_what_cannot_be_a_key_was_never_asked_under(given):
+    cast, _ = given
+    for key in ("%00", "a%00b", "%C3%A4"):
+        assert Program(cast.rosa).get(f"/requests/{key}").status_code == 404
+
+
 def test_whose_suspension_it_is_is_told(given):
     cast, web = given
     above, below = Program(cast.ines), Program(cast.rosa)

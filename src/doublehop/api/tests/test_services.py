@@ -274,6 +274,20 @@ def test_clients_are_made_once_for_each_reference(cast, whmcs):
     ]
 
 
+@pytest.mark.parametrize("text", ["\0", "a\0b", "\u202e"])
+def test_what_cannot_be_printed_is_refused_before_it_is_looked_up(cast, stage, whmcs, text):
+    (web,) = stage.machines("web")
+    service = a_service(cast.rosa, cast.quillfeather.pk, a_product(cast.rosa), web)
+    asked = (
+        ("/clients", {"name": "Larch Pictures", "billing_reference": text}),
+        ("/services", {"product_id": 1, "client_id": 1, "billing_reference": text}),
+        (f"/services/{service.pk}/operations", {"kind": "set_rdns", "address": text}),
+    )
+    for path, body in asked:
+        refused = whmcs.post(path, body)
+        assert (refused.status_code, refused.json()["code"]) == (422, "bad_input")
+
+
 def test_me_says_who_asks(cast, whmcs):
     told = whmcs.get("/me").json()
     assert (told["kind"], told["organisation"], told["billing_system"]) == (

@@ -148,17 +148,17 @@ def begin(actor: Actor, operation: Operation) -> None:
 
 
 def _checked(server: Server, asked: _Asked) -> Mapping[str, str]:
-    """The parameters of a kind that is about one address. Raises BadInput."""
+    """The parameters of a kind that is about one address; others have none. Raises BadInput."""
     if asked.kind is OperationKind.SET_RDNS:
         return rdns_entry(server, asked.parameters)
     if asked.kind in ADDRESS_KINDS:
         return {"address": address_of(server, asked.parameters)}
-    return asked.parameters
+    return {}
 
 
 def address_of(server: Server, given: Mapping[str, str]) -> str:
     address = given.get("address", "").strip()
-    if not server.addresses.filter(address=address).exists():
+    if not address.isprintable() or not server.addresses.filter(address=address).exists():
         raise BadInput("This is not an address of the server.", field="address")
     return address
 

@@ -14,7 +14,7 @@ from doublehop.services import actions, queries
 from doublehop.services.actions.catalogue import ProductForm
 from doublehop.services.lifecycle import OperationKind
 
-REBOOT, SUSPEND = OperationKind.REBOOT, OperationKind.SUSPEND
+RDNS, REBOOT, SUSPEND = OperationKind.SET_RDNS, OperationKind.REBOOT, OperationKind.SUSPEND
 TEXTS = ("\0", "a\0b", "\ud800", "<script>alert(1)</script>" * 50, "x" * 100_000, " ", "\u202e")
 NUMBERS = (10**25, -1, 0)
 
@@ -29,6 +29,8 @@ WITH_TEXT = {
     "reason": lambda h, t: ask(h.cast.rosa, SUSPEND, h.service, reason=t, client_text=t),
     "cause": lambda h, t: ask(h.cast.rosa, SUSPEND, h.service, cause=t),
     "key": lambda h, t: ask(h.cast.rosa, REBOOT, h.service, idempotency_key=t),
+    "address": lambda h, t: ask(h.cast.rosa, RDNS, h.service, parameters={"address": t, "name": t}),
+    "unused address": lambda h, t: ask(h.cast.rosa, REBOOT, h.service, parameters={"address": t}),
     "reference": lambda h, t: queries.operation(h.cast.rosa, t),
     "cancel": lambda h, t: actions.cancel(h.cast.rosa, t),
     "search": lambda h, t: queries.search(h.cast.rosa, t),
