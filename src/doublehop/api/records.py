@@ -10,7 +10,7 @@ from doublehop.api.paging import READ_PROBLEMS, GivenId, Id, Listed, Page, rows_
 from doublehop.api.problems import reader
 from doublehop.fleet import queries as fleet
 from doublehop.fleet import rests
-from doublehop.journal.queries import entries_for_organisation
+from doublehop.journal.queries import entries_for_organisation, first_unsettled_id
 from doublehop.notices.events import data_for_organisation, kind_of
 from doublehop.organisations.actor import Actor
 from doublehop.organisations.queries import clients_visible_to
@@ -103,8 +103,9 @@ def one_upstream(request: HttpRequest, upstream_id: Id) -> object:
 
 @router.get("/journal", response={200: Listed[EntryOut], **READ_PROBLEMS})
 def journal(request: HttpRequest, only: Query[JournalFilter]) -> object:
-    """Oldest first after the line ``after``, so that a program can follow it. Empty for clients, and of clients and services of
-    another house."""
+    """Oldest first after the line ``after``, so that a program can follow it: give the id of the last line that you have, and none
+    is missed. A line is told as soon as none with a smaller id can follow, which may take some seconds while much is written.
+    Empty for clients, and of clients and services of another house."""
     actor = reader(request)
     if not actor.is_staff or not _are_own(actor, only):
         return {"items": [], "next": None}
@@ -113,7 +114,9 @@ def journal(request: HttpRequest, only: Query[JournalFilter]) -> object:
         for name in ("server_id", "service_id", "client_id")
         if (value := getattr(only, name)) is not None
     }
-    found = entries_for_organisation(actor.organisation_id, after_id=only.key, limit=only.size, **wanted)
+    found = entries_for_organisation(
+        actor.organisation_id, before_id=first_unsettled_id(), after_id=only.key, limit=only.size, **wanted
+    )
     lines = list(reversed(found))
     return {"items": _lines(actor, lines), "next": lines[-1].pk if len(lines) == only.size else None}
 

@@ -5,6 +5,7 @@ from django.core.cache import cache
 from tests.cast import a_cast
 from tests.stage import a_product, a_service, a_stage, ask, run_all_jobs, run_jobs
 
+from doublehop.api import records
 from doublehop.api.tests.calling import Program
 from doublehop.driver_kit.conformance.world import Fault
 from doublehop.fleet import actions as fleet
@@ -165,6 +166,15 @@ def test_records_are_for_the_house_alone(house):
         assert stranger.get(f"/upstreams/{upstream['id']}").status_code == 404
         told = stranger.get(f"/journal?service_id={service.pk}").json()["items"]
         assert told == []
+
+
+def test_a_line_is_told_when_none_can_come_before_it_any_more(house, monkeypatch):
+    cast, _, service = house
+    shop, path = Program(cast.rosa), f"/journal?service_id={service.pk}"
+    ordered, attached = shop.get(path).json()["items"]
+    monkeypatch.setattr(records, "first_unsettled_id", lambda: attached["id"])
+    assert shop.get(path).json()["items"] == [ordered]
+    assert shop.get(f"{path}&after={ordered['id']}").json()["items"] == []
 
 
 def test_the_house_above_cannot_try_out_which_machines_belong_together():

@@ -1,11 +1,15 @@
 """The journal only grows, and only its audience reads it. Knows nobody: the ids here are anybody's."""
 
+import threading
+from datetime import timedelta
+
 import pytest
 from django.db import DatabaseError, connection, transaction
+from django.utils import timezone
 
 from doublehop.journal.actions import record
 from doublehop.journal.models import Audience, Entry
-from doublehop.journal.queries import entries_for_client, entries_for_organisation
+from doublehop.journal.queries import entries_for_client, entries_for_organisation, first_unsettled_id
 
 pytestmark = pytest.mark.django_db
 ALDER, BIRCH, NORTHGATE = 2, 3, 1
@@ -130,6 +134,36 @@ def test_long_texts_are_cut_to_what_is_kept():
     entry.refresh_from_db()
     assert (len(entry.target_label), len(entry.sentence)) == (300, 600)
     assert (len(entry.actor_label), len(entry.organisation_label)) == (200, 200)
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.skipif("connection.vendor == 'sqlite'", reason="one writer at a time")
+def test_who_follows_by_id_misses_no_line_that_is_seen_late():
+    old = Entry.objects.create(at=timezone.now() - timedelta(hours=1))
+    Audience.objects.create(entry_id=old.pk, organisation_id=ALDER)
+    written, may_end = threading.Event(), threading.Event()
+
+    def write_slowly():
+        try:
+            with transaction.atomic():
+                line("late")
+                written.set()
+                may_end.wait(30)
+        finally:
+            connection.close()
+
+    def followed():
+        return labels(entries_for_organisation(ALDER, before_id=first_unsettled_id(), after_id=0))
+
+    writer = threading.Thread(target=write_slowly)
+    writer.start()
+    written.wait(30)
+    line("soon")
+    assert labels(entries_for_organisation(ALDER, after_id=0)) == ["soon", ""]
+    assert followed() == [""]
+    may_end.set()
+    writer.join(30)
+    assert followed() == ["soon", "late", ""]
 
 
 def test_the_newest_lines_of_a_quiet_organisation_are_found_by_key():
