@@ -6,6 +6,8 @@ import pytest
 import schemathesis
 from django.core.cache import cache
 from django.core.handlers.wsgi import WSGIHandler
+from django.core.signals import request_finished, request_started
+from django.db import close_old_connections
 from hypothesis import HealthCheck, Phase, given, settings
 from schemathesis.core.failures import FailureGroup
 from schemathesis.generation import GenerationMode
@@ -41,6 +43,17 @@ LONGEST_SEQUENCE = 8
 
 def in_process(environ, start_response):
     return _HANDLER({**environ, "REMOTE_ADDR": "127.0.0.1"}, start_response)
+
+
+@pytest.fixture(autouse=True)
+def one_connection():
+    """As Django's own test client has it: on PostgreSQL the first request would end the test's transaction with its connection."""
+    ends = (request_started, request_finished)
+    for signal in ends:
+        signal.disconnect(close_old_connections)
+    yield
+    for signal in ends:
+        signal.connect(close_old_connections)
 
 
 @pytest.fixture
