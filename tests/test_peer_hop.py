@@ -212,6 +212,11 @@ def test_what_is_passed_on_over_there_is_withheld_and_what_is_taken_back_is_gone
     Server.objects.filter(pk=hop.spare.pk).update(missing_since=datetime.now(UTC))
     found = {line.external_id: line.withheld for line in hop.open().inventory.list()}
     assert found == {str(hop.web.pk): True, str(hop.spare.pk): True}
+    asked = {"server_id": hop.web.pk, "idempotency_key": "below", "reason": "Overdue"}
+    actions.request(hop.cast.rosa, OperationKind.SUSPEND, **asked)
+    run_all_jobs()
+    found = {line.external_id: line.withheld for line in hop.open().inventory.list()}
+    assert found == {str(hop.web.pk): True, str(hop.spare.pk): True}, "suspended, and passed on all the same"
     given = Allocation.objects.get(server=hop.spare)
     fleet.end_allocation(hop.cast.ines, given.pk)
     assert [line.external_id for line in hop.open().inventory.list()] == [str(hop.web.pk)]

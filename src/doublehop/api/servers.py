@@ -168,12 +168,13 @@ def _out(
 def _status(row: "Server", *, held: bool, in_service: bool, passed_on: bool) -> str:
     if row.missing_since is not None:
         return "missing"
-    if held:
-        return "suspended"
+    # Before a suspension, which has a field of its own: what is not there to be sold is nowhere taken for free.
     if passed_on:
         return "passed_on"
     if row.withheld_since is not None:
         return "withheld"
+    if held:
+        return "suspended"
     return "in_service" if in_service or row.recorded_identity is not None else "free"
 
 
