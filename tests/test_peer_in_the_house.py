@@ -18,6 +18,7 @@ from doublehop.driver_kit.conformance.carrier import ScriptedCarrier
 from doublehop.driver_kit.conformance.world import Fault
 from doublehop.fleet import actions as fleet
 from doublehop.fleet.models import Allocation, Permission, Server, Upstream
+from doublehop.fleet.queries import open_holds
 from doublehop.services import actions
 from doublehop.services.lifecycle import OperationKind, OperationState
 from doublehop.services.models import Operation
@@ -70,6 +71,14 @@ def below(db, settings, monkeypatch):
     )
     made.begin()
     return made
+
+
+def the_hour_is_over(operation: Operation) -> None:
+    """What waited over there has waited too long: it is failed, or unknown, here."""
+    Operation.objects.filter(pk=operation.pk).update(settle_before=timezone.now())
+    run_all_jobs()
+    operation.refresh_from_db()
+    assert operation.state in {OperationState.FAILED, OperationState.UNKNOWN}
 
 
 def test_a_new_upstream_is_tested_listed_and_known_by_what_is_burnt_in(below):
@@ -149,6 +158,53 @@ def test_a_suspension_travels_and_is_taken_back(below):
     run_all_jobs()
     assert below.place.machines["web"].port_enabled is True
     assert not Operation.objects.exclude(state=OperationState.DONE).exists()
+
+
+def test_a_suspension_that_is_held_over_there_is_taken_back(below, monkeypatch):
+    suspend = below.ask(SUSPEND)
+    monkeypatch.setattr("doublehop.services.actions.brakes.free", lambda *_: 0)
+    run_jobs()
+    held = Operation.objects.get(kind=SUSPEND, organisation=below.cast.alder)
+    assert held.state == OperationState.HELD
+    the_hour_is_over(suspend)
+    unsuspend = below.ask(UNSUSPEND)
+    run_all_jobs()
+    for row in (held, unsuspend):
+        row.refresh_from_db()
+    assert (held.state, unsuspend.state) == (OperationState.CANCELLED, OperationState.DONE)
+    assert [step.times_sent for step in unsuspend.steps.all()] == [1]
+    assert below.place.effects("web") == []
+
+
+def test_a_suspension_that_failed_over_there_is_lifted_there(below):
+    below.place.fault(Fault.WRONG_IDENTITY, on="identify")
+    suspend = below.ask(SUSPEND)
+    run_jobs()
+    the_hour_is_over(suspend)
+    assert Operation.objects.get(kind=SUSPEND, organisation=below.cast.alder).state == OperationState.FAILED
+    assert open_holds([below.hop.web.pk]).exists()
+    below.ask(UNSUSPEND)
+    run_all_jobs()
+    assert not open_holds([below.hop.web.pk, below.server.pk]).exists()
+    assert below.place.machines["web"].port_enabled is True
+
+
+def test_a_release_from_before_tells_only_what_was_carried_out(below):
+    def older(request):
+        answer = carried(request)
+        told = answer.json() if request.url.path.startswith("/api/v1/servers/") else None
+        if not isinstance(told, dict) or "suspension_asked" not in told:
+            return answer
+        del told["suspension_asked"]
+        return httpx.Response(answer.status_code, json=told)
+
+    below.carry = older
+    below.ask(SUSPEND)
+    run_all_jobs()
+    assert below.place.machines["web"].port_enabled is False
+    below.ask(UNSUSPEND)
+    run_all_jobs()
+    assert below.place.machines["web"].port_enabled is True
 
 
 def test_a_suspension_whose_answer_is_lost_is_read_back(below):

@@ -18,7 +18,7 @@ from doublehop.fleet.permissions import Right, called, require, rights_of
 from doublehop.organisations import texts
 from doublehop.organisations.actor import Actor
 from doublehop.services import queries as services
-from doublehop.services.queries.facts import may_be_asked, suspended_by
+from doublehop.services.queries.facts import Suspensions, may_be_asked, suspensions_of
 
 if TYPE_CHECKING:
     from doublehop.fleet.models import Server
@@ -38,7 +38,8 @@ class IdentifierOut(Schema):
 class ServerOut(Schema):
     """``status``: free, in_service, suspended, passed_on (to an organisation below), withheld or missing. What was read of the
     machine is as of the time beside it. ``free``: it may be attached to a service now. ``suspended``: by whomever;
-    ``suspended_by_you``: what your organisation asked for has been carried out, and it alone can lift that. ``identifiers`` are for staff,
+    ``suspended_by_you``: what your organisation asked for has been carried out, and it alone can lift that; ``suspension_asked``:
+    also while it waits for approval, is under way, or did not succeed: an unsuspend takes it back. ``identifiers`` are for staff,
     and so are other states than in_service and suspended."""
 
     id: int
@@ -55,6 +56,7 @@ class ServerOut(Schema):
     health: str
     suspended: bool
     suspended_by_you: bool
+    suspension_asked: bool
     rescue_active: bool | None
     addresses_read_at: datetime | None
     protected: bool
@@ -114,7 +116,7 @@ def servers_out(actor: Actor, rows: Sequence["Server"]) -> list[dict[str, Any]]:
     ids = [row.pk for row in rows]
     ours = services.services_of_servers(actor, ids) if actor.is_staff else _own_services(actor, ids)
     held = set(fleet.open_holds(ids).values_list("server_id", flat=True)) if ids else set()
-    carried_out = suspended_by(actor, ids)
+    own = suspensions_of(actor, ids) if actor.is_staff else Suspensions()
     free = (
         set(fleet.attachable_servers(actor).order_by().filter(pk__in=ids).values_list("pk", flat=True))
         if actor.is_staff
@@ -124,7 +126,8 @@ def servers_out(actor: Actor, rows: Sequence["Server"]) -> list[dict[str, Any]]:
     return [
         {
             **_out(actor, row, ours, held=row.pk in held, free=row.pk in free, passed_on=row.pk in gone),
-            "suspended_by_you": actor.is_staff and row.pk in carried_out,
+            "suspended_by_you": row.pk in own.carried_out,
+            "suspension_asked": row.pk in own.asked,
         }
         for row in rows
     ]

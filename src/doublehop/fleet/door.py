@@ -273,6 +273,11 @@ def read_suspension(server_id: int) -> bool | None:
     return _read(server_id, "suspension", lambda suspension: suspension.is_suspended())
 
 
+def read_suspension_asked(server_id: int) -> bool | None:
+    """Also one that waits over there, or did not succeed: nobody must carry it out after it was lifted here."""
+    return _read(server_id, "suspension", lambda suspension: suspension.is_asked())
+
+
 def read_access(server_id: int) -> bool | None:
     """Whether the login that works for us may use the machine."""
     return _read(server_id, "access", lambda access: access.is_permitted())

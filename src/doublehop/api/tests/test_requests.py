@@ -6,6 +6,8 @@ from tests.stage import a_stage, run_all_jobs, run_jobs
 
 from doublehop.api.tests.calling import Program
 from doublehop.fleet import actions as fleet
+from doublehop.fleet.models import Hold
+from doublehop.services.models import Operation
 
 
 @pytest.fixture
@@ -49,6 +51,31 @@ def test_whose_suspension_it_is_is_told(given):
     assert below.get("/servers").json()["items"][0]["suspended_by_you"] is True
     run_all_jobs()
     assert below.get("/servers").json()["items"][0]["suspended_by_you"] is False
+
+
+def test_a_suspension_that_waits_or_failed_is_asked_for_all_the_same(given):
+    cast, web = given
+    above, below = Program(cast.ines), Program(cast.rosa)
+
+    def told(program):
+        (line,) = [one for one in program.get("/servers").json()["items"] if one["id"] == web.pk]
+        assert line["suspension_asked"] is program.get(f"/servers/{web.pk}").json()["suspension_asked"]
+        return line["suspended"], line["suspended_by_you"], line["suspension_asked"]
+
+    assert told(below) == (False, False, False)
+    below.post(f"/servers/{web.pk}/operations", {"kind": "suspend", "reason": "Overdue"})
+    asked = Operation.objects.get()
+    hold = asked.hold_id
+    assert told(below) == (True, False, True)
+    assert told(above) == (True, False, False)
+    Operation.objects.update(state="failed")
+    assert told(below) == (True, False, True)
+    Operation.objects.update(state="held", hold_id=None)
+    Hold.objects.get(pk=hold).delete()
+    assert told(below) == (False, False, True)
+    assert told(above) == (False, False, False)
+    below.post(f"/servers/{web.pk}/operations", {"kind": "unsuspend"})
+    assert told(below) == (False, False, False)
 
 
 def test_identifiers_stand_in_the_list(given):

@@ -271,8 +271,10 @@ class Conformance:
             pytest.skip("no suspension")
         self._settle(suspension.suspend("overdue"), lambda: suspension.follow_up, bench)
         assert suspension.is_suspended()
+        assert suspension.is_asked()
         self._settle(suspension.unsuspend(), lambda: suspension.follow_up, bench)
         assert not suspension.is_suspended()
+        assert not suspension.is_asked()
 
     def test_a_permission_is_taken_and_given_back(self, bench: Bench) -> None:
         access = bench.upstream.server(bench.known).access
@@ -444,6 +446,7 @@ def readings(server: Server) -> list[tuple[str, Callable[[], object]]]:
         ("addresses", "list"),
         ("credentials", "read"),
         ("suspension", "is_suspended"),
+        ("suspension", "is_asked"),
         ("access", "is_permitted"),
         ("rdns", "read"),
         ("null_route", "read"),

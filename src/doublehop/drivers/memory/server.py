@@ -149,6 +149,9 @@ class MemorySuspension(_Reach):
     def is_suspended(self) -> bool:
         return self.look("suspension.is_suspended")[0].suspended_reason is not None
 
+    def is_asked(self) -> bool:
+        return self.is_suspended()
+
     def suspend(self, reason: str) -> Ticket:
         return self._set("suspension.suspend", reason)
 

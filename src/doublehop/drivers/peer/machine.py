@@ -120,6 +120,9 @@ class PeerSuspension(_Part):
     def is_suspended(self) -> bool:
         return self._look.now().suspended
 
+    def is_asked(self) -> bool:
+        return self._look.now().suspension_asked
+
     def suspend(self, reason: str) -> Ticket:
         return self._make_so("suspend", reason=SUSPENDED)
 

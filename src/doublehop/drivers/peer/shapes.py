@@ -39,7 +39,8 @@ _CURRENCY = re.compile(r"[A-Z]{3}")
 
 @dataclass(frozen=True)
 class Line:
-    """One server as the other side shows it. ``suspended``: one of ours, nobody else's, was carried out."""
+    """One server as the other side shows it. ``suspended``: one of ours, nobody else's, was carried out;
+    ``suspension_asked``: or has been asked for, and there is something to take back."""
 
     id: str
     hostname: str
@@ -48,6 +49,7 @@ class Line:
     parts: frozenset[str]
     identifiers: tuple[Identifier, ...]
     suspended: bool
+    suspension_asked: bool
     in_rescue: bool
     username: str
     usable: bool
@@ -192,6 +194,10 @@ def line_of(fields: Fields) -> Line:
         parts=fields.texts("capabilities"),
         identifiers=_identifiers(number, address, told),
         suspended=fields.flag("suspended_by_you"),
+        # A release from before this tells only of what was carried out.
+        suspension_asked=fields.flag(
+            "suspension_asked" if fields.is_there("suspension_asked") else "suspended_by_you"
+        ),
         in_rescue=bool(fields.flag_or_unknown("rescue_active")),
         username=fields.text("username"),
         # Sold, or given on, from there: whoever sells it here too would sell it twice.

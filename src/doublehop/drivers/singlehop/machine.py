@@ -179,6 +179,10 @@ class SinglehopSuspension(_Part):
             raise BadAnswer("the other side does not say whether this server is suspended")
         return suspended
 
+    def is_asked(self) -> bool:
+        """It tells no more than this."""
+        return self.is_suspended()
+
     def suspend(self, reason: str) -> Ticket:
         """Our own reason is about a client of ours, and none of their business."""
         api = self._account.main

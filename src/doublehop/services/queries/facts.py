@@ -52,18 +52,32 @@ def _why_suspended(rows: Sequence[Service], server_ids: Sequence[int]) -> dict[i
     return found
 
 
-def suspended_by(actor: Actor, server_ids: Sequence[int]) -> set[int]:
-    """The servers that the actor's organisation holds suspended, and where that has been carried out: a hold stands from the
-    moment it is asked for, and the machine may not feel it yet."""
+@dataclass(frozen=True)
+class Suspensions:
+    """Those of one organisation, by server id."""
+
+    asked: frozenset[int] = frozenset()
+    """There is something for an unsuspend to take back: carried out, on its way, failed half-way, or held by a brake."""
+    carried_out: frozenset[int] = frozenset()
+    """A hold stands from the moment it is asked for, and the machine may not feel it yet."""
+
+
+def suspensions_of(actor: Actor, server_ids: Sequence[int]) -> Suspensions:
+    """What the actor's organisation has asked for, not what others hold."""
+    if not server_ids:
+        return Suspensions()
     holds = open_holds(server_ids).filter(organisation_id=actor.organisation_id)
-    held = dict(holds.values_list("pk", "server_id")) if server_ids else {}
-    if not held:
-        return set()
-    # The servers are named once more for their index: operations have none by hold.
-    carried_out = Operation.objects.filter(
-        kind=OperationKind.SUSPEND, state=OperationState.DONE, hold_id__in=held, server_id__in=held.values()
+    placed = dict(holds.values_list("pk", "server_id"))
+    suspends = Operation.objects.filter(kind=OperationKind.SUSPEND).values_list("server_id", flat=True)
+    braked = suspends.filter(
+        organisation_id=actor.organisation_id, state=OperationState.HELD, server_id__in=server_ids
     )
-    return set(carried_out.values_list("server_id", flat=True))
+    # The servers are named once more for their index: operations have none by hold.
+    done = suspends.filter(state=OperationState.DONE, hold_id__in=placed, server_id__in=placed.values())
+    return Suspensions(
+        asked=frozenset({*placed.values(), *braked}),
+        carried_out=frozenset(done if placed else ()),
+    )
 
 
 def may_be_asked(actor: Actor, server: Server, service: Service | None) -> list[OperationKind]:

@@ -133,7 +133,7 @@ _LEVEL: dict[StepKind, tuple[Command, Callable[[int], Any], object]] = {
     StepKind.PORT_OFF: (Command.PORT_OFF, door.read_port, False),
     StepKind.PORT_ON: (Command.PORT_ON, door.read_port, True),
     StepKind.UPSTREAM_SUSPEND: (Command.SUSPEND, door.read_suspension, True),
-    StepKind.UPSTREAM_UNSUSPEND: (Command.UNSUSPEND, door.read_suspension, False),
+    StepKind.UPSTREAM_UNSUSPEND: (Command.UNSUSPEND, door.read_suspension_asked, False),
     StepKind.PERMISSION_OFF: (Command.PERMISSION_OFF, door.read_access, False),
     StepKind.PERMISSION_ON: (Command.PERMISSION_ON, door.read_access, True),
 }

@@ -86,6 +86,9 @@ class _Switch(_Part):
     def is_suspended(self) -> bool:
         return bool(self._look()["suspended"])
 
+    def is_asked(self) -> bool:
+        return self.is_suspended()
+
     def suspend(self, reason: str) -> Ticket:
         return self._change("set", value=True)
 
