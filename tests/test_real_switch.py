@@ -43,6 +43,11 @@ V3 = {
 }
 
 
+@pytest.fixture(autouse=True)
+def _the_rack_is_inside(settings) -> None:
+    settings.DOUBLEHOP_UPSTREAM_NETWORKS = ("127.0.0.0/8",)
+
+
 @pytest.fixture(scope="module")
 def switch(tmp_path_factory) -> Iterator[RealSwitch]:
     real_switch.need_namespaces()

@@ -136,7 +136,7 @@ class _Round:
         if not claimed:
             return
         try:
-            rows = Upstream.objects.in_bulk(claimed)
+            rows = Upstream.objects.select_related("organisation").in_bulk(claimed)
         except DatabaseFault:
             for upstream_id in claimed:
                 self._fail(upstream_id, "database", _NO_DATABASE)

@@ -109,5 +109,7 @@ def clean_environment(data_dir: Path, port: int) -> dict[str, str]:
         "DOUBLEHOP_SHARED_HOSTS": "127.0.0.1,localhost",
         # So that webhooks of the provider can be tried with a receiver on this machine.
         "DOUBLEHOP_WEBHOOK_NETWORKS": "127.0.0.0/8",
+        # The emulators and the other installation are on this machine, for the provider's resellers too.
+        "DOUBLEHOP_UPSTREAM_NETWORKS": "127.0.0.0/8",
         "DOUBLEHOP_LOG_LEVEL": os.environ.get("DOUBLEHOP_LOG_LEVEL", "WARNING"),
     }

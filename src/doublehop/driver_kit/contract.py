@@ -50,7 +50,7 @@ class SettingField:
 
 SettingValue = str | int | bool | Secret | Sequence[str]
 Values = Mapping[str, SettingValue]
-"""Parsed settings, with ``learned_<name>`` and ``instruction`` (docs/how-to/add-a-driver.md): a secret field holds a :class:`Secret`, LINES a sequence of str, others str, int or bool."""
+"""Parsed settings, with ``learned_<name>``, ``instruction`` and ``reach`` (docs/how-to/add-a-driver.md): a secret field holds a :class:`Secret`, LINES a sequence of str, others str, int or bool."""
 
 
 # ---------------------------------------------------------------- identity

@@ -2,7 +2,7 @@
 
 What an error says about the request:
 
-    never left us (name, connect, TLS, certificate, plain HTTP to a stranger)      Unreachable
+    never left us (name, reach, connect, TLS, certificate, plain HTTP to a stranger)  Unreachable
     left us, then silence, a cut, a drip, a body without end
         on a question                                                              Unreachable (asking again is safe);
                                                                                    BadAnswer for a huge or broken body
@@ -30,6 +30,7 @@ from doublehop.driver_kit import wire
 from doublehop.driver_kit.answers import Answer, Judge, SlowDown, TooLarge, Undecodable, read_body
 from doublehop.driver_kit.budget import Meter
 from doublehop.driver_kit.errors import BadAnswer, Busy, OutcomeUnknown, Unreachable, UpstreamError
+from doublehop.driver_kit.reach import ANYWHERE, OutOfReach, Reach
 from doublehop.driver_kit.redaction import Redactor, without_userinfo
 from doublehop.driver_kit.secret import Secret
 from doublehop.driver_kit.transport import FRESH, Carrier, WireTransport
@@ -55,7 +56,8 @@ class HttpClient:
 
     ``login`` is HTTP Basic; ``headers`` may hold Secrets. ``secrets`` are those that travel elsewhere, in a query or a form:
     no text of this client shows them. ``pin`` is a fingerprint as ``fingerprints.spell`` gives it. ``slow_down`` tells an
-    answer by which this upstream asks for patience in a way of its own; the usual ways are known.
+    answer by which this upstream asks for patience in a way of its own; the usual ways are known. ``reach``: ``reach_of`` the
+    settings that the upstream was opened with.
     Raises Unreachable when ``base_url`` is not usable.
     """
 
@@ -71,6 +73,7 @@ class HttpClient:
         meter: Meter | None = None,
         forbidden_is_login: bool = True,
         slow_down: SlowDown | None = None,
+        reach: Reach = ANYWHERE,
         transport: Carrier | None = None,
     ) -> None:
         headers = headers or {}
@@ -81,7 +84,9 @@ class HttpClient:
         self._judge = Judge(self._redactor, forbidden_is_login, slow_down)
         self._meter = meter
         self._lock = threading.Lock()
-        self._carrier = transport or WireTransport(secure=self._origin.startswith("https:"), pin=pin)
+        self._carrier = transport or WireTransport(
+            secure=self._origin.startswith("https:"), pin=pin, reach=reach
+        )
         self._auth = httpx.BasicAuth(login[0], login[1].reveal()) if login else None
         self._headers = {
             "accept": "application/json",
@@ -199,6 +204,7 @@ _WIRE_FAILURES = (
     wire.DeadlinePassed,
     wire.CertificateChanged,
     wire.NotLoopback,
+    OutOfReach,
     httpcore.NetworkError,
     httpcore.TimeoutException,
     httpcore.ProtocolError,
@@ -224,6 +230,7 @@ def _is_nonsense(error: Exception) -> bool:
 _T = TypeVar("_T")
 _TEXTS: tuple[tuple[tuple[type[Exception], ...], str], ...] = (
     ((wire.NotLoopback,), "plain HTTP is spoken to this machine only; use https"),
+    ((OutOfReach,), "leads into a private or reserved network, and nothing is sent there"),
     ((wire.DeadlinePassed,), "took too long altogether"),
     ((httpcore.ConnectTimeout, httpx.ConnectTimeout), "does not answer the connection"),
     ((httpcore.TimeoutException, httpx.TimeoutException), "fell silent"),

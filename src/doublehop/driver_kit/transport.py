@@ -8,6 +8,7 @@ from typing import Protocol
 import httpcore
 import httpx
 
+from doublehop.driver_kit.reach import ANYWHERE, Reach
 from doublehop.driver_kit.wire import Wire
 
 FRESH = "doublehop.fresh"
@@ -31,8 +32,8 @@ class Carrier(Protocol):
 class WireTransport(httpx.BaseTransport):
     """``pin`` replaces the check by a CA: exactly that certificate, whatever its name and dates."""
 
-    def __init__(self, *, secure: bool, pin: str) -> None:
-        self._wire = Wire(pin=pin, loopback_only=not secure)
+    def __init__(self, *, secure: bool, pin: str, reach: Reach = ANYWHERE) -> None:
+        self._wire = Wire(pin=pin, loopback_only=not secure, reach=reach)
         context = tls_context(verify=not pin)
         self._kept = httpcore.ConnectionPool(
             context,

@@ -20,6 +20,7 @@ from collections.abc import Iterable
 import httpcore
 
 from doublehop.driver_kit.fingerprints import spell
+from doublehop.driver_kit.reach import ANYWHERE, Reach
 
 
 class DeadlinePassed(Exception):
@@ -41,9 +42,10 @@ class NotLoopback(Exception):
 class Wire(httpcore.NetworkBackend):
     """Makes connections for one client. ``begin`` starts a call; one call runs at a time (the client holds a lock)."""
 
-    def __init__(self, *, pin: str, loopback_only: bool) -> None:
+    def __init__(self, *, pin: str, loopback_only: bool, reach: Reach = ANYWHERE) -> None:
         self._pin = pin
         self._loopback_only = loopback_only
+        self._reach = reach
         self._plain = httpcore.SyncBackend()
         self._deadline = 0.0
         self.wrote = False
@@ -85,6 +87,7 @@ class Wire(httpcore.NetworkBackend):
         """Before anything connects to any of them; what is connected to is what was checked. Raises to refuse."""
         if self._loopback_only:
             refuse_unless_loopback(addresses)
+        self._reach.check(addresses)
 
     def check_pin(self, stream: httpcore.NetworkStream) -> None:
         if not self._pin:

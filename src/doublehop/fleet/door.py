@@ -14,6 +14,7 @@ from types import MappingProxyType
 from typing import Any, TypeVar
 
 import structlog
+from django.conf import settings as house
 from django.utils.crypto import salted_hmac
 
 from doublehop.driver_kit import errors, registry
@@ -145,7 +146,7 @@ def reading(
     ``row`` is the upstream's own, for whoever has read many of them together a moment ago.
     Raises LoginRests or AccountRests, without a call, while the upstream is left in peace.
     """
-    row = row or UpstreamRow.objects.get(pk=upstream_id)
+    row = row or UpstreamRow.objects.select_related("organisation").get(pk=upstream_id)
     peace = rests.why_left_in_peace(row, attempt)
     if peace is not None:
         raise peace
@@ -174,7 +175,7 @@ def send(
     ``mark_sent`` runs after every check and directly before the call; it must commit, or raise to stop the sending.
     Raises NotSent when certain that nothing happened, Unsure otherwise.
     """
-    row = Server.objects.select_related("upstream").get(pk=server_id)
+    row = Server.objects.select_related("upstream__organisation").get(pk=server_id)
     _guard(row)
     upstream = _open_to_act(row.upstream, row.external_id, instruction)
     try:
@@ -328,13 +329,19 @@ def _open(row: UpstreamRow, only: str | None = None, instruction: str = "") -> U
     driver = registry.load(row.driver)
     learned = {f"learned_{name}": text for name, text in row.learned.items()}
     secrets = vault.unseal(row.sealed_secrets, row="upstream")
-    settings: Values = {**row.settings, **learned, "instruction": instruction, **secrets}
+    settings: Values = {**row.settings, **learned, "instruction": instruction, **secrets, **_reach(row)}
     servers: dict[str, Values] = {}
     if driver.server_settings and only != NO_MACHINE:
         records = row.servers.all() if only is None else row.servers.filter(external_id=only)
         for external_id, public, sealed in records.values_list("external_id", "settings", "sealed_secrets"):
             servers[external_id] = {**public, **vault.unseal(sealed, row="server")}
     return driver.open(settings, servers)
+
+
+def _reach(row: UpstreamRow) -> Values:
+    """Whoever runs the installation knows its networks. In the hands of a reseller an address would be a way into them."""
+    is_operators = row.organisation.parent_id is None
+    return {} if is_operators else {"reach": house.DOUBLEHOP_UPSTREAM_NETWORKS}
 
 
 def _guard(row: Server) -> None:

@@ -12,6 +12,7 @@ from urllib.parse import SplitResult, urlsplit
 import httpcore
 from django.conf import settings
 
+from doublehop.driver_kit.reach import is_public, is_within, unpacked
 from doublehop.driver_kit.transport import tls_context
 from doublehop.driver_kit.wire import DeadlinePassed, Wire
 from doublehop.organisations.refusals import BadInput
@@ -21,10 +22,6 @@ TOTAL_SECONDS = 15.0
 MOST_READ = 2_048
 """Octets of an answer. The rest is not waited for."""
 LONGEST_URL = 500
-_CARRIERS = (ipaddress.ip_network("64:ff9b::/96"), ipaddress.ip_network("64:ff9b:1::/48"))
-"""IPv4 in IPv6 beyond what ``ipaddress`` unpacks (NAT64)."""
-
-Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 
 class NotAllowedThere(Exception):
@@ -87,34 +84,13 @@ def networks_for(*, is_operators: bool) -> Sequence[str]:
 
 def check_addresses(parts: SplitResult, addresses: Sequence[str], networks: Sequence[str]) -> None:
     """All of them, so that a name cannot hide a forbidden address behind a fine one. Raises NotAllowedThere."""
-    for address in addresses:
-        unpacked = _unpack(ipaddress.ip_address(address.partition("%")[0]))
-        if any(unpacked in ipaddress.ip_network(network) for network in networks):
+    for address in map(unpacked, addresses):
+        if is_within(address, networks):
             continue
-        # Site-local addresses (fec0::/10) are retired, and counted as global by ``ipaddress``.
-        is_site_local = isinstance(unpacked, ipaddress.IPv6Address) and unpacked.is_site_local
-        if (
-            is_site_local
-            or not unpacked.is_global
-            or unpacked.is_multicast
-            or unpacked.is_reserved
-            or unpacked.is_unspecified
-        ):
+        if not is_public(address):
             raise NotAllowedThere("It leads into a private or reserved network, and nothing is sent there.")
         if parts.scheme != "https" or (parts.port or 443) != 443:
             raise NotAllowedThere("Outside of our own networks only https:// on port 443 is used.")
-
-
-def _unpack(address: Address) -> Address:
-    """The IPv4 address that an IPv6 address stands for, if it does."""
-    if isinstance(address, ipaddress.IPv4Address):
-        return address
-    inner = address.ipv4_mapped or address.sixtofour or (address.teredo[1] if address.teredo else None)
-    if inner is None and (
-        any(address in network for network in _CARRIERS) or (int(address) >> 32 == 0 and int(address) > 1)
-    ):
-        inner = ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
-    return inner or address
 
 
 class CheckedWire(Wire):

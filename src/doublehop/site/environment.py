@@ -38,6 +38,7 @@ class Environment:
     mail_url: str = ""
     mail_from: str = ""
     webhook_networks: tuple[str, ...] = ()
+    upstream_networks: tuple[str, ...] = ()
     raw_days: int = LEAST_RAW_DAYS
     metrics_at: tuple[str, int] | None = None
     """Host and port of a worker's page for Prometheus; None: there is none."""
@@ -96,14 +97,14 @@ def _mail_from(address: str, base_host: str, problems: list[str]) -> str:
     return address
 
 
-def _networks(text: str, problems: list[str]) -> tuple[str, ...]:
-    """Where webhooks may go besides the public internet."""
-    networks = _words(text)
+def _networks(source: Mapping[str, str], name: str, problems: list[str]) -> tuple[str, ...]:
+    """Where something may go besides the public internet."""
+    networks = _words(source.get(name, ""))
     for network in networks:
         try:
             ip_network(network)
         except ValueError:
-            problems.append(f"DOUBLEHOP_WEBHOOK_NETWORKS: {network} is no network such as 10.20.0.0/16")
+            problems.append(f"{name}: {network} is no network such as 10.20.0.0/16")
     return networks
 
 
@@ -174,7 +175,8 @@ def read_environment(source: Mapping[str, str] = os.environ) -> Environment:
         mail_url=_mail_url(source.get("DOUBLEHOP_MAIL_URL", "").strip(), problems),
         raw_days=_raw_days(source.get("DOUBLEHOP_RAW_DAYS", "").strip(), problems),
         mail_from=_mail_from(source.get("DOUBLEHOP_MAIL_FROM", "").strip(), base_host, problems),
-        webhook_networks=_networks(source.get("DOUBLEHOP_WEBHOOK_NETWORKS", ""), problems),
+        webhook_networks=_networks(source, "DOUBLEHOP_WEBHOOK_NETWORKS", problems),
+        upstream_networks=_networks(source, "DOUBLEHOP_UPSTREAM_NETWORKS", problems),
         metrics_at=metrics_at,
         metrics_token=metrics_token,
     )

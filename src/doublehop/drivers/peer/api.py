@@ -19,6 +19,7 @@ from doublehop.driver_kit.contract import (
 )
 from doublehop.driver_kit.errors import BadAnswer, NotFound
 from doublehop.driver_kit.http import HttpClient, Limits
+from doublehop.driver_kit.reach import reach_of
 from doublehop.driver_kit.secret import Secret
 from doublehop.driver_kit.transport import Carrier
 from doublehop.drivers.peer import shapes
@@ -47,6 +48,7 @@ class Api:
         given = settings["token"]
         token = given if isinstance(given, Secret) else Secret(str(given))
         pin = str(settings.get("pin") or "")
+        self.reach = reach_of(settings)
         self._instruction = str(settings.get("instruction") or "")
         self._listed: dict[str, Line] = {}
         self._listed_until = 0.0
@@ -62,6 +64,7 @@ class Api:
             meter=meter_for(f"peer {self.endpoint} {''.join(handle)}", BUDGET),
             # A scope or a right that is missing says nothing about the token itself.
             forbidden_is_login=False,
+            reach=self.reach,
             transport=carrier() if carrier else None,
         )
 

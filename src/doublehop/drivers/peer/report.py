@@ -51,7 +51,7 @@ def _not_in(api: Api, error: UpstreamError) -> ConnectionReport:
         return ConnectionReport((("Address answers", True, "it knows the API"), ("Token", False, said)))
     if isinstance(error, NotFound):
         return ConnectionReport((("Address", False, "no Doublehop answers there: the API is not known"),))
-    certificate = look(api.endpoint, seconds=LOOK_SECONDS)
+    certificate = look(api.endpoint, seconds=LOOK_SECONDS, reach=api.reach)
     unproven = "" if certificate.verified else certificate.fingerprint
     return ConnectionReport((("Address", False, error.text),), fingerprint=unproven)
 

@@ -20,6 +20,7 @@ from doublehop.driver_kit.contract import (
 )
 from doublehop.driver_kit.errors import UpstreamError
 from doublehop.driver_kit.http import HttpClient, Limits
+from doublehop.driver_kit.reach import Reach, reach_of
 from doublehop.drivers.rack.machine import (
     BMC_LIMITS,
     FIELDS,
@@ -82,7 +83,10 @@ class RackUpstream:
         self._records = records
         self._limits = limits
         address = text_of(settings, "switch")
-        self._switch = Switch(address, _login(settings), seconds=snmp_seconds) if address else None
+        self._reach = reach_of(settings)
+        self._switch = (
+            Switch(address, _login(settings), seconds=snmp_seconds, reach=self._reach) if address else None
+        )
         self._clients: dict[str, HttpClient | None] = {}
         self.inventory: Inventory | None = RackInventory(records)
         self.counters: Counters | None = RackCounters(self._switch, records) if self._switch else None
@@ -93,7 +97,7 @@ class RackUpstream:
         if record is None:
             return UnknownMachine(external_id)
         if external_id not in self._clients:
-            self._clients[external_id] = bmc_client(record, self._limits)
+            self._clients[external_id] = bmc_client(record, self._limits, self._reach)
         return RackServer(external_id, record, self._clients[external_id], self._switch)
 
     def test_connection(self) -> ConnectionReport:
@@ -104,7 +108,9 @@ class RackUpstream:
         seen = ""
         with_bmc = [r for _, r in sorted(self._records.items()) if text_of(r, "bmc_url")]
         for record in with_bmc[:_TESTED_BMCS]:
-            line, fingerprint = _test_bmc(record, min(self._limits, _TEST_LIMITS, key=_total_seconds))
+            line, fingerprint = _test_bmc(
+                record, min(self._limits, _TEST_LIMITS, key=_total_seconds), self._reach
+            )
             lines.append(line)
             seen = seen or fingerprint
         if len(with_bmc) > _TESTED_BMCS:
@@ -138,10 +144,10 @@ def _total_seconds(limits: Limits) -> float:
     return limits.total_seconds
 
 
-def _test_bmc(record: Values, limits: Limits) -> tuple[tuple[str, bool, str], str]:
+def _test_bmc(record: Values, limits: Limits, reach: Reach) -> tuple[tuple[str, bool, str], str]:
     what = f"BMC of {text_of(record, 'label') or 'a machine'}"
     try:
-        client = bmc_client(record, limits)
+        client = bmc_client(record, limits, reach)
         assert client is not None  # noqa: S101 (the caller chose records with a BMC)
         try:
             bmc = Bmc(client, text_of(record, "bmc_system"))
@@ -149,7 +155,7 @@ def _test_bmc(record: Values, limits: Limits) -> tuple[tuple[str, bool, str], st
         finally:
             client.close()
     except UpstreamError as error:
-        certificate = look(text_of(record, "bmc_url"), seconds=limits.connect_seconds)
+        certificate = look(text_of(record, "bmc_url"), seconds=limits.connect_seconds, reach=reach)
         unproven = "" if certificate.verified else certificate.fingerprint
         return (what, False, error.text + (f"; it shows {unproven}" if unproven else "")), unproven
     return (what, True, text), ""

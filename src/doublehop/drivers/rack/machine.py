@@ -35,6 +35,7 @@ from doublehop.driver_kit.contract import (
 from doublehop.driver_kit.contract import FieldKind as Kind
 from doublehop.driver_kit.errors import BadAnswer, NotFound, Refused
 from doublehop.driver_kit.http import HttpClient, Limits
+from doublehop.driver_kit.reach import ANYWHERE, Reach
 from doublehop.driver_kit.secret import Secret
 from doublehop.drivers.rack import redfish
 from doublehop.drivers.rack.redfish import Bmc
@@ -90,7 +91,7 @@ def addresses_of(record: Values) -> list[str]:
     return [str(line) for line in lines] if isinstance(lines, Sequence) and not isinstance(lines, str) else []
 
 
-def bmc_client(record: Values, limits: Limits = BMC_LIMITS) -> HttpClient | None:
+def bmc_client(record: Values, limits: Limits = BMC_LIMITS, reach: Reach = ANYWHERE) -> HttpClient | None:
     """None where no BMC is recorded. Raises Unreachable when its address cannot be used."""
     url = text_of(record, "bmc_url").rstrip("/").removesuffix("/redfish/v1")
     if not url:
@@ -102,6 +103,7 @@ def bmc_client(record: Values, limits: Limits = BMC_LIMITS) -> HttpClient | None
         pin=text_of(record, "bmc_fingerprint"),
         limits=limits,
         meter=meter_for(f"rack {url}", BMC_BUDGET),
+        reach=reach,
     )
 
 

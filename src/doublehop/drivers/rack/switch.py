@@ -21,6 +21,7 @@ import pysnmp.error
 from doublehop.driver_kit.contract import CounterReading, PortCounter
 from doublehop.driver_kit.errors import BadAnswer, CredentialsRejected, NotFound, OutcomeUnknown, Unreachable
 from doublehop.driver_kit.forms import split_host
+from doublehop.driver_kit.reach import ANYWHERE, OutOfReach, Reach
 from doublehop.drivers.rack import identity
 from doublehop.drivers.rack.identity import UPTIME, number_of, text_of
 from doublehop.drivers.rack.snmp import Login, set_number
@@ -94,11 +95,13 @@ class Switch:
         *,
         seconds: float = 3.0,
         read_within_seconds: float = READ_WITHIN_SECONDS,
+        reach: Reach = ANYWHERE,
     ) -> None:
         self.address = address
         self._login = login
         self._seconds = seconds
         self._within = read_within_seconds
+        self._reach = reach
         self._session: Any = None
         self._until: float | None = None
 
@@ -312,7 +315,13 @@ class Switch:
     def _endpoint(self) -> tuple[str, int]:
         try:
             host, port = split_host(self.address)
-            return _address_of(host), port or 161
+            address = _address_of(host)
+            self._reach.check([address])
+            return address, port or 161
+        except OutOfReach:
+            raise Unreachable(
+                f"{self.address} leads into a private or reserved network, and nothing is sent there"
+            ) from None
         except ValueError:
             raise Unreachable(f"{self.address} is no address of a switch") from None
         except OSError:

@@ -5,6 +5,7 @@ from urllib.parse import urlsplit
 
 from doublehop.driver_kit.budget import Meter
 from doublehop.driver_kit.http import HttpClient, Limits
+from doublehop.driver_kit.reach import ANYWHERE, Reach
 from doublehop.driver_kit.transport import Carrier
 from doublehop.drivers.singlehop.dropzone import DropzoneApi
 from doublehop.drivers.singlehop.leap import LeapApi
@@ -26,11 +27,13 @@ class Doors:
         *,
         usual: Limits = USUAL,
         patient: Limits = PATIENT,
+        reach: Reach = ANYWHERE,
         carrier: Callable[[], Carrier] | None = None,
     ) -> None:
         self._logins = logins
         self._meter = meter
         self._limits = {False: usual, True: patient}
+        self._reach = reach
         self._carrier = carrier
         self._clients: dict[tuple[str, str, bool], HttpClient] = {}
 
@@ -63,6 +66,7 @@ class Doors:
                 meter=self._meter,
                 # What a Tandem user may not do says nothing about its login.
                 forbidden_is_login=way != TANDEM,
+                reach=self._reach,
                 transport=self._carrier() if self._carrier else None,
             )
         return self._clients[key]

@@ -19,6 +19,7 @@ from doublehop.driver_kit.contract import (
 )
 from doublehop.driver_kit.errors import BadAnswer
 from doublehop.driver_kit.http import Limits
+from doublehop.driver_kit.reach import reach_of
 from doublehop.driver_kit.transport import Carrier
 from doublehop.drivers.singlehop.account import Account
 from doublehop.drivers.singlehop.doors import PATIENT, USUAL, Doors
@@ -72,7 +73,9 @@ class SinglehopUpstream:
     ) -> None:
         self._logins = Logins.of(settings)
         meter = meter_for(f"singlehop {self._logins.endpoint} {self._logins.leap_username}", BUDGET)
-        self._doors = Doors(self._logins, meter, usual=usual, patient=patient, carrier=carrier)
+        self._doors = Doors(
+            self._logins, meter, usual=usual, patient=patient, reach=reach_of(settings), carrier=carrier
+        )
         self._account = Account(self._logins, Found.read(settings), self._doors)
         self.inventory: Inventory | None = SinglehopInventory(self._account)
 
