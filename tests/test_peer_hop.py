@@ -80,6 +80,7 @@ class Hop:
 
     def open(self, carry=carried, **changed: object) -> PeerUpstream:
         settings = {"endpoint": "https://panel.northgate.example", "token": self.token, "pin": "", **changed}
+        settings.setdefault("hostnames", True)
         return PeerUpstream(settings, carrier=lambda: ScriptedCarrier(carry))
 
     def server(self, row=None, **changed: object):
@@ -191,6 +192,12 @@ def test_the_list_shows_what_was_given_and_how_it_can_be_known(hop):
     assert tuple(hop.server().identify()) == line.identifiers
     with pytest.raises(NotFound):
         hop.server(hop.foreign).identify()
+
+
+def test_their_hostnames_are_taken_over_by_who_wants_them(hop):
+    lines = {line.external_id: line for line in hop.open(hostnames=False).inventory.list()}
+    line = lines[str(hop.web.pk)]
+    assert (line.label, line.hostname) == ("web.example.org", "")
 
 
 def test_a_long_list_comes_in_pages(hop, monkeypatch):

@@ -10,6 +10,7 @@ import httpx
 import pytest
 from django.utils import timezone
 
+from doublehop.api.tests.calling import Program
 from doublehop.bandwidth import actions as bandwidth
 from doublehop.bandwidth import totals
 from doublehop.bandwidth.models import Total
@@ -21,7 +22,7 @@ from doublehop.fleet.models import Allocation, Permission, Server, Upstream
 from doublehop.fleet.queries import open_holds
 from doublehop.services import actions
 from doublehop.services.lifecycle import OperationKind, OperationState
-from doublehop.services.models import Operation
+from doublehop.services.models import Operation, Service
 from doublehop.services.queries import can_be_read_back
 from doublehop.services.work import sweep
 from tests.stage import a_product, a_service, ask, run_all_jobs, run_jobs
@@ -45,7 +46,7 @@ class Below:
         self.upstream = fleet.create_upstream(tam, driver="peer", name="From above", values=values)
         run_all_jobs()
         fleet.arm(tam, self.upstream.pk)
-        self.server = Server.objects.get(upstream=self.upstream, hostname="web.example.org")
+        self.server = Server.objects.get(upstream=self.upstream, label="web.example.org")
         self.service = a_service(tam, self.cast.juniper.pk, a_product(tam), self.server)
         run_all_jobs()
 
@@ -86,6 +87,15 @@ def test_a_new_upstream_is_tested_listed_and_known_by_what_is_burnt_in(below):
     assert all(fine for _, fine, _ in row.test_report), row.test_report
     below.server.refresh_from_db()
     assert ["serial", "SN-web", "strong"] in below.server.recorded_identity["identifiers"]
+
+
+def test_a_client_below_reads_no_hostname_of_the_provider(below):
+    program = Program(below.cast.tam, client_id=below.cast.juniper.pk)
+    (server,) = program.get("/servers").json()["items"]
+    assert (server["label"], server["hostname"]) == (server["primary_address"], "")
+    Service.objects.update(ordered_hostname="shop.example.org")
+    (service,) = program.get("/services").json()["items"]
+    assert service["hostname"] == "shop.example.org"
 
 
 def test_a_client_below_reboots_once(below):

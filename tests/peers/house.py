@@ -118,7 +118,7 @@ class House:
             self.owner,
             driver="peer",
             name="The house above",
-            values={"endpoint": endpoint, "token": token, "pin": ""},
+            values={"endpoint": endpoint, "token": token, "pin": "", "hostnames": "on"},
         )
         for _ in range(MOST_TESTS):
             self._wait(lambda: Upstream.objects.get(pk=row.pk).tested_at is not None)

@@ -27,8 +27,9 @@ from doublehop.drivers.peer.shapes import PROVES, Line
 class PeerInventory:
     """Remembers what it listed, for as long as this upstream is open: what each server offers stands in its line."""
 
-    def __init__(self, api: Api) -> None:
+    def __init__(self, api: Api, *, with_hostnames: bool) -> None:
         self._api = api
+        self._with_hostnames = with_hostnames
         self.lines: dict[str, Line] = {}
 
     def list(self) -> tuple[ListedServer, ...]:
@@ -37,7 +38,8 @@ class PeerInventory:
             ListedServer(
                 external_id=line.id,
                 label=line.label,
-                hostname=line.hostname,
+                # Clients read it: whoever names machines after itself over there would be known to them.
+                hostname=line.hostname if self._with_hostnames else "",
                 primary_address=line.address,
                 identifiers=line.identifiers,
                 withheld=not line.usable,
@@ -57,7 +59,7 @@ class PeerUpstream:
         self._api = Api(settings, limits=limits, carrier=carrier)
         learned = settings.get("learned_scopes")
         self._scopes = frozenset(str(learned).split()) if learned else None
-        self._listing = PeerInventory(self._api)
+        self._listing = PeerInventory(self._api, with_hostnames=settings.get("hostnames") is True)
         self.inventory: Inventory | None = self._listing
         may_order = self._scopes is None or OPERATE in self._scopes
         self.ordering: Ordering | None = PeerOrdering(self._api) if may_order else None
@@ -98,6 +100,13 @@ DRIVER = Driver(
             FieldKind.FINGERPRINT,
             required=False,
             hint="Only where no known authority signed it. Test connection shows what it sees.",
+        ),
+        SettingField(
+            "hostnames",
+            "Take over their hostnames",
+            FieldKind.BOOLEAN,
+            required=False,
+            hint="Your clients read them. Without: the hostname that was typed or ordered here, else the address.",
         ),
     ),
     open=open_upstream,
