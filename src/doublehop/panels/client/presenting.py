@@ -225,12 +225,12 @@ def _digest(facts: object) -> str:
 
 
 def name_of(service: Any, server: Any) -> str:
-    """What people call the machine: its hostname, else the address, else the service's number. Never our label of it."""
+    """What people call the machine: its hostname, else the one that was ordered, its address, the service's number. Never our label of it."""
     for text in (
         service.hostname if service is not None else "",
         server.hostname if server else "",
-        server.primary_address if server else "",
         service.ordered_hostname if service is not None else "",
+        server.primary_address if server else "",
     ):
         if text:
             return str(text)

@@ -28,6 +28,12 @@ def test_my_servers_shows_each_with_its_state_and_age(house, mara):
     assert "foreign" not in html
 
 
+def test_a_machine_without_a_name_of_its_own_goes_by_the_one_that_was_ordered(house, mara):
+    Server.objects.filter(pk=house.web.pk).update(hostname="")
+    Service.objects.filter(pk=house.service.pk).update(ordered_hostname="shop.example.org")
+    assert "<h1>shop.example.org</h1>" in text_of(mara, f"/servers/{house.service.pk}/")
+
+
 def test_one_server_shows_hostname_username_and_addresses(house, mara):
     html = text_of(mara, f"/servers/{house.service.pk}/")
     assert "<h1>web1.example.org</h1>" in html
