@@ -1,12 +1,13 @@
 """What a program may learn about its own requests, and about who suspended a server."""
 
 import pytest
+from django.utils import timezone
 from tests.cast import a_cast
 from tests.stage import a_stage, run_all_jobs, run_jobs
 
 from doublehop.api.tests.calling import Program
 from doublehop.fleet import actions as fleet
-from doublehop.fleet.models import Hold
+from doublehop.fleet.models import Hold, Server
 from doublehop.services.models import Operation
 
 
@@ -76,6 +77,16 @@ def test_a_suspension_that_waits_or_failed_is_asked_for_all_the_same(given):
     assert told(above) == (False, False, False)
     below.post(f"/servers/{web.pk}/operations", {"kind": "unsuspend"})
     assert told(below) == (False, False, False)
+
+
+def test_what_is_withheld_is_told_as_such_though_it_is_suspended(given):
+    cast, web = given
+    program = Program(cast.rosa)
+    program.post(f"/servers/{web.pk}/operations", {"kind": "suspend", "reason": "Overdue"})
+    assert program.get(f"/servers/{web.pk}").json()["status"] == "suspended"
+    Server.objects.filter(pk=web.pk).update(withheld_since=timezone.now())
+    told = program.get(f"/servers/{web.pk}").json()
+    assert (told["status"], told["suspended"]) == ("withheld", True)
 
 
 def test_identifiers_stand_in_the_list(given):
