@@ -1,5 +1,6 @@
 """The whole document is tried by schemathesis, route by route and in sequences: no 500, nothing that the document does not say."""
 
+from contextlib import suppress
 from uuid import uuid4
 
 import pytest
@@ -9,9 +10,10 @@ from django.core.handlers.wsgi import WSGIHandler
 from django.core.signals import request_finished, request_started
 from django.db import close_old_connections
 from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis.errors import FlakyStrategyDefinition
 from schemathesis.core.failures import FailureGroup
 from schemathesis.generation import GenerationMode
-from schemathesis.specs.openapi.checks import positive_data_acceptance
+from schemathesis.specs.openapi.checks import negative_data_rejection, positive_data_acceptance
 from tests.cast import a_cast
 from tests.stage import a_product, a_service, a_stage
 
@@ -39,6 +41,7 @@ NOT_TOLD = [positive_data_acceptance]
 FEW_EXAMPLES = 12
 SEQUENCES = 30
 LONGEST_SEQUENCE = 8
+MOST_BEGINNINGS = 3
 
 
 def in_process(environ, start_response):
@@ -77,6 +80,12 @@ def house(monkeypatch):
     return {"Authorization": f"Bearer {program.text}"}
 
 
+def not_told(case):
+    """An object or a list in a query arrives as texts: nobody can tell that it was no text."""
+    is_nested = any(isinstance(value, dict | list) for value in case.query.values())
+    return [*NOT_TOLD, negative_data_rejection] if is_nested else NOT_TOLD
+
+
 def load(auth):
     return schemathesis.openapi.from_wsgi("/api/v1/openapi.json", in_process, headers=auth)
 
@@ -96,7 +105,7 @@ def test_no_route_breaks_or_says_what_the_document_does_not(house, mode):
         @given(case=operation.as_strategy(generation_mode=mode))
         def try_it(case):
             case.query.pop("fields", None)  # an answer cut down is not what the schema says
-            case.call_and_validate(headers=headers_of(house), excluded_checks=NOT_TOLD)
+            case.call_and_validate(headers=headers_of(house), excluded_checks=not_told(case))
 
         try:
             try_it()
@@ -106,6 +115,8 @@ def test_no_route_breaks_or_says_what_the_document_does_not(house, mode):
 
 
 def test_no_sequence_of_calls_breaks(house):
+    calls, failures = 0, []
+
     class Machine(load(house).as_state_machine()):
         def before_call(self, case):
             case.query.pop("fields", None)
@@ -114,8 +125,20 @@ def test_no_sequence_of_calls_breaks(house):
             return {"headers": headers_of(house)}
 
         def validate_response(self, response, case, additional_checks=(), **more):
-            case.validate_response(response, excluded_checks=NOT_TOLD, headers=house)
+            nonlocal calls
+            calls += 1
+            try:
+                case.validate_response(response, excluded_checks=not_told(case), headers=house)
+            except (Exception, FailureGroup) as failure:  # noqa: BLE001
+                failures.append(f"{case.operation.label}: {getattr(failure, 'exceptions', failure)}")
 
-    Machine.run(
-        settings=settings(max_examples=SEQUENCES, stateful_step_count=LONGEST_SEQUENCE, **USUAL),
-    )
+    for _ in range(MOST_BEGINNINGS):
+        # What it learned from answers is in what it makes up next, and Hypothesis holds that for an unsteady strategy at times.
+        with suppress(FlakyStrategyDefinition):
+            Machine.run(
+                settings=settings(max_examples=SEQUENCES, stateful_step_count=LONGEST_SEQUENCE, **USUAL),
+            )
+        if calls >= SEQUENCES:
+            break
+    assert not failures, "\n\n".join(failures)
+    assert calls >= SEQUENCES
