@@ -23,6 +23,7 @@ from doublehop.drivers.memory.server import identifiers_of
 from doublehop.fleet import door, identity
 from doublehop.fleet.door import Command, NotSent
 from doublehop.fleet.models import Server, Upstream
+from doublehop.organisations.models import Organisation
 
 CALLS = 100_000
 MACHINES = 24
@@ -57,7 +58,9 @@ class Rewiring:
     def __init__(self, seed: int) -> None:
         self.chance = random.Random(seed)  # noqa: S311 (a game of chance, repeated by its seed)
         self.room = Room("rewired", password="")
-        self.upstream = Upstream(pk=1, driver="memory", armed=True, settings={"endpoint": "rewired"})
+        owner = Organisation(pk=1, name="Northgate Metal")
+        settings = {"endpoint": "rewired"}
+        self.upstream = Upstream(pk=1, organisation=owner, driver="memory", armed=True, settings=settings)
         self.rows: dict[int, Server] = {}
         self.attached: dict[int, Machine] = {}
         self.recorded: dict[int, frozenset[Identifier]] = {}
