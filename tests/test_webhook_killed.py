@@ -65,10 +65,11 @@ def judge(house: Installation) -> None:
         workers.append(house.start("doublehop.cli", "worker"))
         wait_for(lambda: workers[0].poll() is not None, "the worker sent nothing")
         assert workers[0].wait() == -signal.SIGKILL
-        arrived = set(receiver.ids)  # a second one may have been under way in the moment of the kill
         states = {
             row["webhook_id"]: (row["state"], row["attempts"]) for row in json.loads(house.run("check"))
         }
+        # A second one may have been under way in the moment of the kill, and be taken in while the states were read.
+        arrived = set(receiver.ids)
         unnoted = {one for one in arrived if states[one] == ("waiting", 0)}
         assert receiver.ids[0] in unnoted, "it arrived, and nobody knows"
         workers.append(house.start("doublehop.cli", "worker"))
