@@ -27,10 +27,11 @@ test: dev ## the quick tests: within ten minutes on two cores
 	@$(PY) -m pytest -n 2 $(SEEDED)
 
 # Much of the time goes by waiting for machines, so three parts run side by side: those with a browser or workers of their own,
-# those that prove and kill, and all others.
+# those that prove and kill, and all others. The collector's edges of five minutes stand where there is time for them.
 LONG := $(PY) -m pytest -m long --timeout 600 --durations 20 $(SEEDED)
-AT_A_BROWSER := tests/browser tests/manual tests/whmcs tests/workers tests/test_make_run.py
-PROOFS := tests/faults tests/proofs
+COLLECTING := tests/workers/test_collecting.py
+AT_A_BROWSER := tests/browser tests/manual tests/whmcs $(filter-out $(COLLECTING),$(wildcard tests/workers/test_*.py)) tests/test_make_run.py
+PROOFS := tests/faults tests/proofs $(COLLECTING)
 
 test-long: front ## crashes, faults, a browser, whole installations (SEED=1 repeats a run)
 	@mkdir -p .pytest_cache; \
