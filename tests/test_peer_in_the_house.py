@@ -160,13 +160,17 @@ def test_down_is_not_sent_and_goes_on_when_it_is_back(below):
     assert below.place.effects("web") == ["power.reset:graceful"]
 
 
-def test_a_suspension_travels_and_is_taken_back(below):
+def suspended_and_back(below):
     below.ask(SUSPEND)
     run_all_jobs()
     assert below.place.machines["web"].port_enabled is False
     below.ask(UNSUSPEND)
     run_all_jobs()
     assert below.place.machines["web"].port_enabled is True
+
+
+def test_a_suspension_travels_and_is_taken_back(below):
+    suspended_and_back(below)
     assert not Operation.objects.exclude(state=OperationState.DONE).exists()
 
 
@@ -209,12 +213,7 @@ def test_a_release_from_before_tells_only_what_was_carried_out(below):
         return httpx.Response(answer.status_code, json=told)
 
     below.carry = older
-    below.ask(SUSPEND)
-    run_all_jobs()
-    assert below.place.machines["web"].port_enabled is False
-    below.ask(UNSUSPEND)
-    run_all_jobs()
-    assert below.place.machines["web"].port_enabled is True
+    suspended_and_back(below)
 
 
 def test_a_suspension_whose_answer_is_lost_is_read_back(below):

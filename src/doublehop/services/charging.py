@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 from django.db.models import QuerySet
 
 from doublehop.bandwidth.contract import Contract, Period, contract_of, period_of
-from doublehop.bandwidth.figures import HOUR, Piece
+from doublehop.bandwidth.figures import DAY, HOUR, Piece, place_of
 from doublehop.bandwidth.queries.metered import Metered, OutsideSlots, Window, metered, totals_of, whole_days
 from doublehop.bandwidth.reckoning import Hours, Reckoned, reckon
 from doublehop.bandwidth.slots import SLOT_MS, to_ms
@@ -287,8 +287,8 @@ def count(subject: Subject, span: Span, *, horizon: int | None = None) -> Count:
 
 def _is_due(piece: Piece, expected: Sequence[tuple[datetime, datetime]]) -> bool:
     """It was over when it was read, and its middle lies in a day that should be there."""
-    middle = piece.start + (piece.end - piece.start) / 2
-    return piece.is_over and any(start <= middle < end for start, end in expected)
+    day = place_of(piece, DAY)
+    return piece.is_over and any(start <= day < end for start, end in expected)
 
 
 def _hours(spans: Iterable[tuple[datetime, datetime]]) -> int:

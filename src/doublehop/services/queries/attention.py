@@ -16,8 +16,13 @@ from doublehop.fleet.queries import (
 from doublehop.fleet.rests import is_refused
 from doublehop.jobs.queries import worker_is_silent, worker_seen_at
 from doublehop.organisations.actor import Actor
-from doublehop.organisations.models import Brand
-from doublehop.organisations.queries import clients_visible_to, other_installations
+from doublehop.organisations.queries import (
+    brand_of_organisation,
+    clients_visible_to,
+    organisation_of,
+    other_installations,
+    provider_of,
+)
 from doublehop.services.guards import HOLD_KINDS
 from doublehop.services.lifecycle import OperationState, ServiceStatus
 from doublehop.services.models import Operation, Service, SupplyOrder
@@ -297,9 +302,9 @@ def _in_doubt(actor: Actor) -> list[Need]:
 
 def _mails_of_another(actor: Actor) -> list[Need]:
     """Without an address of its own, a reseller's mails to clients come from that of whoever runs the installation."""
-    rows = Brand.objects.filter(organisation_id=actor.organisation_id, organisation__parent__isnull=False)
-    bare = rows.filter(support_email="").values_list("organisation__created_at", flat=True).first()
-    if bare is None or not clients_visible_to(actor).exists():
+    if provider_of(actor) is None or brand_of_organisation(actor.organisation_id).support_email:
+        return []
+    if not clients_visible_to(actor).exists():
         return []
     text = "Clients read it on each of them. Set a support e-mail of your own, and they come from that."
     return [
@@ -308,7 +313,7 @@ def _mails_of_another(actor: Actor) -> list[Need]:
             "",
             "Mails to your clients come from an address that is not yours",
             text,
-            bare,
+            organisation_of(actor).created_at,
             "suspended",
         )
     ]
