@@ -34,12 +34,12 @@ class Part:
 PARTS = {
     "deep": Part(
         "2,000 runs of `tests/proofs/test_never_twice.py`, everything asked by everybody: about two hours on two cores",
-        ("-m", "long", "--timeout", "7200", "tests/proofs/test_never_twice.py"),
+        ("-m", "long", "tests/proofs/test_never_twice.py"),
         {"DOUBLEHOP_RUNS": "2000", "DOUBLEHOP_DEEDS": "40"},
     ),
     "traffic": Part(
         "10,000 port-months of `tests/proofs/test_traffic.py`, counters with every trouble: some minutes",
-        ("-m", "long", "--timeout", "7200", "-n", "2", "tests/proofs/test_traffic.py"),
+        ("-m", "long", "-n", "2", "tests/proofs/test_traffic.py"),
         {"DOUBLEHOP_PORT_MONTHS": "10000"},
     ),
     "quick": Part("every quick test", ("-m", "not long", "-n", "2"), rounds=True),

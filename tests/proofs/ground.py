@@ -88,6 +88,7 @@ class Ground(World):
         """Accepted operations, with who asked."""
         self.seen: dict[tuple[str, str], list[tuple[datetime, object]]] = {}
         self.calls_of: Counter[int] = Counter()
+        self.faults_met = 0
 
     # ------------------------------------------------------------ what the driver meets
 
@@ -106,6 +107,7 @@ class Ground(World):
                 self.gone_out.discard(sending[1].pk)
             raise
         finally:
+            self.faults_met += not clean
             if name == "identify":
                 self._interlude("identify")
                 self._die("identify")

@@ -4,6 +4,7 @@ Each deed takes plain numbers and words, so that a run is a list that can be wri
 (:data:`Recipe`). A refusal is a good answer. After each deed ``check`` compares what was accepted with what happened.
 """
 
+from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -105,6 +106,8 @@ class House:
     proven: set[int] = field(default_factory=set)
     """Operations that were called done, and were looked at then."""
     count: int = 0
+    met: Counter[str] = field(default_factory=Counter)
+    """How often what was tried, for whoever wonders what a proof has seen."""
 
     def __post_init__(self) -> None:
         self.ground = Ground(self.scene.endpoint, PASSWORD)
@@ -144,11 +147,13 @@ class House:
             with self.mortal.life(dies, after=after):
                 operation = actions.request(self.scene.actors[who], idempotency_key=name, **body)
         except Refusal as refusal:
+            self.met["requests refused"] += 1
             hold(self._all() == before, f"{refusal.code} to {who}, and an operation was stored")
             self._same_key(who, name, body, None, refusal)
             return
         except Died:
             # It is not known to the caller whether it was stored. It is known to the key.
+            self.met["deaths of a web process"] += 1
             self._adopt(who, name, body, before)
             return
         hold(who not in STRANGERS, f"a stranger’s {kind} was accepted")
@@ -314,8 +319,9 @@ class House:
             with self.mortal.life(dies, after=after):
                 work({"server_id": self.scene.servers[machine].pk})
         except Died:
-            pass
+            self.met["deaths of a worker"] += 1
         finally:
+            self.met["turns of a worker"] += 1
             self.ground.dies_on = self.ground.interlude = None
         self._nothing_is_called_done_that_is_not()
 
@@ -444,8 +450,17 @@ class House:
         self.slow_power(0)
         self._come_to_an_end()
         self._held_is_away()
+        self._count()
         self._give_everything_back()
         self._still_works()
+
+    def _count(self) -> None:
+        self.met["runs"] += 1
+        for state in Operation.objects.values_list("state", flat=True):
+            self.met[f"operations that ended as {state}"] += 1
+        self.met["unknown operations that a person settled meanwhile"] += len(self.decided)
+        self.met["effects at machines"] += self.ground.did.total()
+        self.met["calls that a fault met"] += self.ground.faults_met
 
     def _come_to_an_end(self) -> None:
         # What a crash left behind is found by its rows alone: nobody rings any more.

@@ -18,6 +18,7 @@ together with what mends them.
 import json
 import logging
 import os
+from collections import Counter
 from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
@@ -38,6 +39,9 @@ KEPT = Path(__file__).parent / "kept"
 RUNS = 10
 LONG_RUNS = 200
 STEPS = 12
+ASKED_RUNS = int(os.environ.get("DOUBLEHOP_RUNS", LONG_RUNS))
+ASKED_DEEDS = int(os.environ.get("DOUBLEHOP_DEEDS", STEPS))
+LONG_SECONDS_OF_A_RUN = 8
 SHORTEN_SECONDS = 40
 BEGIN = datetime(2026, 3, 2, 9, tzinfo=UTC)
 
@@ -87,6 +91,7 @@ class Play:
         self.now = self._clock.start()
         self.scene: Scene = set_scene()
         self.house: House | None = None
+        self.met: Counter[str] = Counter()
         monkeypatch.setattr(memory, "world", lambda endpoint: self.house.ground)  # type: ignore[union-attr]
 
     def open(self) -> House:
@@ -97,6 +102,8 @@ class Play:
         return self.house
 
     def close(self) -> None:
+        if self.house is not None:
+            self.met += self.house.met
         self._rows.__exit__(None, None, None)
 
     def end(self) -> None:
@@ -113,6 +120,7 @@ class Play:
 
 
 def perform(house: House, name: str, values: dict[str, object]) -> None:
+    house.met["deeds"] += 1
     house.shift(0.01)
     getattr(house, name)(**values)
     house.check()
@@ -381,6 +389,10 @@ def test_some_runs(play):
 
 
 @pytest.mark.long
-@pytest.mark.timeout(1500)
-def test_many_runs(play):
-    run(play, int(os.environ.get("DOUBLEHOP_RUNS", LONG_RUNS)), int(os.environ.get("DOUBLEHOP_DEEDS", STEPS)))
+@pytest.mark.timeout(LONG_SECONDS_OF_A_RUN * ASKED_RUNS)
+def test_many_runs(play, record_property):
+    run(play, ASKED_RUNS, ASKED_DEEDS)
+    for name, value in play.met.items():
+        record_property(name, value)
+    assert play.met["runs"] >= ASKED_RUNS
+    assert min(play.met.values()) > 0
