@@ -109,6 +109,7 @@ def _deeds(command: object) -> None:
     detach = command("detach", "take the server out of a service; the machine is not touched")  # type: ignore[operator]
     detach.add_argument("service", metavar="SERVICE")
     for one in (attach, detach):
+        one.add_argument("--reason", default="", help="for the journal")
         _writing(one)
 
 

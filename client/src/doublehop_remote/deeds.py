@@ -61,6 +61,8 @@ def _bind(
     api: Api, options: argparse.Namespace, service: dict[str, Any], body: dict[str, Any], what: str
 ) -> int:
     target = f"services/{service.get('id')}/{options.command}"
+    if options.reason:
+        body["reason"] = options.reason
     name = _service(service)
     if options.dry_run:
         tried = api.write(target, body, key=_key(options), dry_run=True)

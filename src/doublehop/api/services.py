@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from doublehop.services.models import Service
 
 router = Router(tags=["services"])
+FOR_THE_JOURNAL = "Why, for the journal of your own organisation."
 
 
 class ServiceOut(Schema):
@@ -85,6 +86,7 @@ class NewService(Body):
     hostname: str = Field("", max_length=253)
     billing_reference: str = Field("", max_length=80)
     server_id: GivenId | None = None
+    reason: str = Field("", max_length=300, description=FOR_THE_JOURNAL)
 
 
 class ChangedService(Body):
@@ -95,14 +97,15 @@ class ChangedService(Body):
     username: str | None = Field(None, max_length=64)
     product_id: GivenId | None = None
     billing_reference: str | None = Field(None, max_length=80)
-
-
-class Chosen(Body):
-    server_id: GivenId
+    reason: str = Field("", max_length=300, description=FOR_THE_JOURNAL)
 
 
 class Why(Body):
-    reason: str = Field("", max_length=300)
+    reason: str = Field("", max_length=300, description=FOR_THE_JOURNAL)
+
+
+class Chosen(Why):
+    server_id: GivenId
 
 
 def services_out(actor: Actor, rows: Sequence["Service"]) -> list[dict[str, Any]]:
@@ -217,7 +220,7 @@ def attach(
     """Gives the service its server. The machine itself is not touched."""
     actor = house_with(request, Scope.OPERATE)
     return carried_out(
-        lambda key: actions.attach(actor, service_id, given.server_id, key=key),
+        lambda key: actions.attach(actor, service_id, given.server_id, reason=given.reason, key=key),
         lambda row: service_out(actor, row.pk),
         idempotency_key,
         dry_run=dry_run,
@@ -233,7 +236,7 @@ def swap(
     """Another server for the same service; the old one is free at once."""
     actor = house_with(request, Scope.OPERATE)
     return carried_out(
-        lambda key: actions.swap(actor, service_id, given.server_id, key=key),
+        lambda key: actions.swap(actor, service_id, given.server_id, reason=given.reason, key=key),
         lambda row: service_out(actor, row.pk),
         idempotency_key,
         dry_run=dry_run,
@@ -246,12 +249,16 @@ def swap(
     response={200: ServiceTried | ServiceOut, **WRITE_PROBLEMS},
 )
 def detach(
-    request: HttpRequest, service_id: Id, idempotency_key: Key = "", dry_run: DryRun = False
+    request: HttpRequest,
+    service_id: Id,
+    given: Why | None = None,
+    idempotency_key: Key = "",
+    dry_run: DryRun = False,
 ) -> object:
     """Takes the server out of the service, which is pending then. The machine itself is not touched."""
     actor = house_with(request, Scope.OPERATE)
     return carried_out(
-        lambda key: actions.detach(actor, service_id, key=key),
+        lambda key: actions.detach(actor, service_id, reason=given.reason if given else "", key=key),
         lambda row: service_out(actor, row.pk),
         idempotency_key,
         dry_run=dry_run,

@@ -107,6 +107,22 @@ def test_attach_swap_and_detach_happen_once_and_say_who_has_the_server(cast, sta
     assert {row["status"] for row in listed} == {"free"}
 
 
+def test_whoever_asks_may_say_why_and_the_house_reads_it(cast, stage, whmcs):
+    web, spare = stage.machines("web", "spare")
+    one = an_order(whmcs, cast, a_product(cast.rosa), reason="Ordered (admin 1 of WHMCS)").json()["id"]
+    whmcs.post(f"/services/{one}/attach", {"server_id": web.pk, "reason": "Chosen (admin 2 of WHMCS)"})
+    whmcs.post(f"/services/{one}/swap", {"server_id": spare.pk, "reason": "The disk is full"})
+    whmcs.patch(f"/services/{one}", {"hostname": "new.example.org", "reason": "Asked by the client"})
+    whmcs.post(f"/services/{one}/detach", {"reason": "Not this one"})
+    lines = whmcs.get(f"/journal?service_id={one}").json()["items"]
+    told = {line["verb"]: line["sentence"] for line in lines if line["verb"].startswith("service.")}
+    assert told["service.ordered"].endswith(". Ordered (admin 1 of WHMCS)")
+    assert told["service.attached"] == f"{web.label} to Quillfeather Books. Chosen (admin 2 of WHMCS)"
+    assert told["service.swapped"].startswith(f"{web.label} replaced by {spare.label}. The disk is full")
+    assert told["service.saved"] == "Asked by the client"
+    assert told["service.detached"].endswith(". Not this one")
+
+
 def test_what_is_only_tried_says_so(cast, stage, whmcs):
     web, spare = stage.machines("web", "spare")
     product = a_product(cast.rosa)

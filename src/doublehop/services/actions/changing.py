@@ -10,7 +10,7 @@ from doublehop.organisations.actor import Actor, Duty
 from doublehop.organisations.once import once
 from doublehop.organisations.refusals import NotAllowed, NotHere, ReferenceTaken, WrongState
 from doublehop.services.actions.orders import ring_fill
-from doublehop.services.actions.services import hostname_of, locked_service, username_of, write
+from doublehop.services.actions.services import because, hostname_of, locked_service, username_of, write
 from doublehop.services.charging import subject_of
 from doublehop.services.lifecycle import ServiceStatus
 from doublehop.services.models import ContractVersion, EarlierProduct, Product, Service
@@ -28,6 +28,7 @@ def change_service(
     username: str | None = None,
     product_id: int | None = None,
     billing_reference: str | None = None,
+    reason: str = "",
     key: str = "",
 ) -> Service:
     """None keeps what is there; an empty name goes back to what the machine says.
@@ -55,10 +56,10 @@ def change_service(
     except IntegrityError as error:
         raise ReferenceTaken from error
     if service.product_id != before.pk:
-        sentence = f"{before.name} becomes {service.product.name}"
+        sentence = because(f"{before.name} becomes {service.product.name}", reason)
         write(actor, "service.product_changed", service, server=service.server, sentence=sentence)
     if (hostname, username, billing_reference) != (None, None, None):
-        write(actor, "service.saved", service, server=service.server)
+        write(actor, "service.saved", service, server=service.server, sentence=because("", reason))
     return service
 
 

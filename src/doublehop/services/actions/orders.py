@@ -20,7 +20,14 @@ from doublehop.organisations.refusals import (
     WrongState,
 )
 from doublehop.services.actions.pools import candidates, locked_pool
-from doublehop.services.actions.services import attach, custom_values_of, locked_service, new_service, write
+from doublehop.services.actions.services import (
+    attach,
+    because,
+    custom_values_of,
+    locked_service,
+    new_service,
+    write,
+)
 from doublehop.services.lifecycle import ServiceStatus
 from doublehop.services.models import Product, Service
 from doublehop.services.queries.store import store_products
@@ -74,6 +81,7 @@ def create_service(
     hostname: str = "",
     billing_reference: str = "",
     server_id: int | None = None,
+    reason: str = "",
     key: str = "",
 ) -> Service:
     """Staff, or a billing system, order for a client; with ``server_id`` that server is attached at once.
@@ -101,7 +109,7 @@ def create_service(
         billed_by=actor.billing_system,
         billing_reference=reference,
     )
-    write(actor, "service.ordered", service, sentence=f"{product.name} for {client.name}")
+    write(actor, "service.ordered", service, sentence=because(f"{product.name} for {client.name}", reason))
     if server_id is not None:
         return attach(actor, service.pk, server_id)
     if product.server_group_id is not None:

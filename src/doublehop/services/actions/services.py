@@ -24,6 +24,7 @@ from doublehop.services.models import Attachment, Operation, Product, Service
 FIRST_NUMBER = 3001
 LONGEST_VALUE = 300
 """Signs in one custom field."""
+LONGEST_REASON = 300
 
 
 def locked_service(actor: Actor, service_id: int) -> Service:
@@ -94,9 +95,9 @@ def new_service(
 
 @once("service.attach", again=locked_service)
 @transaction.atomic
-def attach(actor: Actor, service_id: int, server_id: int, *, key: str = "") -> Service:
+def attach(actor: Actor, service_id: int, server_id: int, *, reason: str = "", key: str = "") -> Service:
     """Gives the service its machine, remembers who the machine is, and permits the client."""
-    service = attach_unread(actor, service_id, server_id)
+    service = attach_unread(actor, service_id, server_id, reason=reason)
     if service.server is not None:
         ring_refresh(service.server, full=True)
         ask_totals(service.server.pk)
@@ -104,7 +105,7 @@ def attach(actor: Actor, service_id: int, server_id: int, *, key: str = "") -> S
 
 
 @transaction.atomic
-def attach_unread(actor: Actor, service_id: int, server_id: int) -> Service:
+def attach_unread(actor: Actor, service_id: int, server_id: int, *, reason: str = "") -> Service:
     """As ``attach``, and the machine is not read for it: what stands here is what the next round reads."""
     _require(actor, Duty.OPERATE)
     service = locked_service(actor, service_id)
@@ -116,15 +117,14 @@ def attach_unread(actor: Actor, service_id: int, server_id: int) -> Service:
     server = take_server(actor, server_id, service.product)
     give_server(service, server)
     save_attached(service)
-    write(
-        actor, "service.attached", service, server=server, sentence=f"{server.label} to {service.client.name}"
-    )
+    sentence = because(f"{server.label} to {service.client.name}", reason)
+    write(actor, "service.attached", service, server=server, sentence=sentence)
     return service
 
 
 @once("service.swap", again=locked_service)
 @transaction.atomic
-def swap(actor: Actor, service_id: int, server_id: int, *, key: str = "") -> Service:
+def swap(actor: Actor, service_id: int, server_id: int, *, reason: str = "", key: str = "") -> Service:
     """Another machine for the same service: the old one is free at once, permissions end and begin with it."""
     _require(actor, Duty.OPERATE)
     service = locked_service(actor, service_id)
@@ -138,9 +138,8 @@ def swap(actor: Actor, service_id: int, server_id: int, *, key: str = "") -> Ser
     server = take_server(actor, server_id, service.product)
     give_server(service, server)
     save_attached(service)
-    write(
-        actor, "service.swapped", service, server=server, sentence=f"{old.label} replaced by {server.label}"
-    )
+    sentence = because(f"{old.label} replaced by {server.label}", reason)
+    write(actor, "service.swapped", service, server=server, sentence=sentence)
     ring_refresh(server, full=True)
     ask_totals(server.pk)
     return service
@@ -148,7 +147,7 @@ def swap(actor: Actor, service_id: int, server_id: int, *, key: str = "") -> Ser
 
 @once("service.detach", again=locked_service)
 @transaction.atomic
-def detach(actor: Actor, service_id: int, *, key: str = "") -> Service:
+def detach(actor: Actor, service_id: int, *, reason: str = "", key: str = "") -> Service:
     """Takes the machine out of the service. The machine itself is not touched."""
     _require(actor, Duty.OPERATE)
     service = locked_service(actor, service_id)
@@ -158,13 +157,8 @@ def detach(actor: Actor, service_id: int, *, key: str = "") -> Service:
     server = service.server
     release_server(service, server)
     save_attached(service)
-    write(
-        actor,
-        "service.detached",
-        service,
-        server=server,
-        sentence=f"{server.label} from {service.client.name}",
-    )
+    sentence = because(f"{server.label} from {service.client.name}", reason)
+    write(actor, "service.detached", service, server=server, sentence=sentence)
     return service
 
 
@@ -177,7 +171,7 @@ def cancel_service(actor: Actor, service_id: int, *, reason: str = "", key: str 
     move_service(service, ServiceVerb.CANCEL)
     service.ended_at = timezone.now()
     save_attached(service)
-    write(actor, "service.cancelled", service, sentence=texts.remark(reason, field="reason")[:300])
+    write(actor, "service.cancelled", service, sentence=because("", reason))
     return service
 
 
@@ -348,6 +342,12 @@ def username_of(text: str) -> str:
     if len(name) > 64 or any(not sign.isprintable() for sign in name):
         raise BadInput("A username has at most 64 printable signs.", field="username")
     return name
+
+
+def because(sentence: str, reason: str) -> str:
+    """What was done, and why somebody says it was. Raises BadInput."""
+    why = texts.remark(reason, field="reason")[:LONGEST_REASON]
+    return ". ".join(filter(None, (sentence, why)))
 
 
 def write(

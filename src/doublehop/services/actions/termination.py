@@ -24,6 +24,7 @@ from doublehop.services.actions.operations import (
     write_line,
 )
 from doublehop.services.actions.services import (
+    because,
     follow_holds,
     give_server,
     locked_service,
@@ -151,13 +152,8 @@ def restore(actor: Actor, service_id: int, *, reason: str = "", key: str = "") -
     service.ended_at = None
     save_attached(service)
     follow_holds(server.pk)
-    write(
-        actor,
-        "service.restored",
-        service,
-        server=server,
-        sentence=texts.remark(reason, field="reason")[:300] or f"{server.label} again",
-    )
+    sentence = because(f"{server.label} again", reason)
+    write(actor, "service.restored", service, server=server, sentence=sentence)
     ring_refresh(server, full=True)
     return service
 
