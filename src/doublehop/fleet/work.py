@@ -112,6 +112,7 @@ def refresh(payload: Mapping[str, Any]) -> None:
     row = Server.objects.filter(pk=int(payload["server_id"])).first()
     if row is None:
         return
+    since = timezone.now()
     try:
         with door.reading(row.upstream_id, only=row.external_id) as upstream:
             server = upstream.server(row.external_id)
@@ -123,7 +124,7 @@ def refresh(payload: Mapping[str, Any]) -> None:
     except (errors.UpstreamError, vault.VaultClosed) as error:
         actions.store_reading_failure(row.pk, str(error))
         return
-    actions.store_reading(row.pk, reading)
+    actions.store_reading(row.pk, reading, since=since)
 
 
 def _look(server: OpenServer) -> Reading:
@@ -178,6 +179,7 @@ def read_states(payload: Mapping[str, Any]) -> None:
 def _read_state(row: Server, server: OpenServer) -> None:
     if server.power is None:
         return
+    since = timezone.now()
     try:
         state = server.power.state()
     except errors.UpstreamError as error:
@@ -188,7 +190,7 @@ def _read_state(row: Server, server: OpenServer) -> None:
         if concerns_all and not door.has_machine_logins(row.upstream):
             raise
     else:
-        actions.store_reading(row.pk, Reading(power=state))
+        actions.store_reading(row.pk, Reading(power=state), since=since)
 
 
 def ask_states(payload: Mapping[str, Any]) -> None:

@@ -205,21 +205,17 @@ def _store_identifiers(row: Server, identifiers: Sequence[Identifier]) -> None:
 
 
 @transaction.atomic
-def store_reading(server_id: int, reading: Reading) -> None:
+def store_reading(server_id: int, reading: Reading, *, since: datetime) -> None:
+    """``since``: when the look began. What an operation has read after that is newer, and stays."""
     row = Server.objects.select_for_update().get(pk=server_id)
     now = timezone.now()
-    if reading.power is not None:
-        row.power_state, row.power_read_at = reading.power.value, now
+    _store_states(row, reading, since, now)
     if reading.health is not None:
         row.health, row.health_read_at = reading.health.value, now
     if reading.username is not None:
         row.username, row.username_read_at = reading.username[:64], now
     if reading.password is not None:
         row.sealed_login = vault.seal({"password": reading.password}, row="login") if reading.password else ""
-    if reading.rescue_active is not None:
-        row.rescue_active, row.rescue_read_at = reading.rescue_active, now
-    if reading.port_enabled is not None:
-        row.port_enabled, row.port_read_at = reading.port_enabled, now
     if reading.addresses is not None:
         _store_addresses(row, reading.addresses)
         row.addresses_read_at = now
@@ -230,6 +226,20 @@ def store_reading(server_id: int, reading: Reading) -> None:
     if reading.identifiers is not None:
         _store_identifiers(row, reading.identifiers)
         _note_identity(row, now)
+
+
+def _store_states(row: Server, reading: Reading, since: datetime, now: datetime) -> None:
+    """What operations read, too."""
+
+    def is_newest(known_at: datetime | None) -> bool:
+        return known_at is None or known_at <= since
+
+    if reading.power is not None and is_newest(row.power_read_at):
+        row.power_state, row.power_read_at = reading.power.value, now
+    if reading.rescue_active is not None and is_newest(row.rescue_read_at):
+        row.rescue_active, row.rescue_read_at = reading.rescue_active, now
+    if reading.port_enabled is not None and is_newest(row.port_read_at):
+        row.port_enabled, row.port_read_at = reading.port_enabled, now
 
 
 def _note_identity(row: Server, now: datetime) -> None:

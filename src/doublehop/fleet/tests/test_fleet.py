@@ -2,11 +2,12 @@
 
 import pytest
 from cryptography.fernet import Fernet
+from django.utils import timezone
 from tests.cast import a_cast
 from tests.stage import a_stage, run_jobs
 
 from doublehop.driver_kit.conformance.world import PASSWORD, Fault
-from doublehop.driver_kit.contract import Identifier, ListedServer, Proof
+from doublehop.driver_kit.contract import Identifier, ListedServer, PowerState, Proof
 from doublehop.driver_kit.secret import Secret
 from doublehop.fleet import actions, identity
 from doublehop.fleet.actions.readings import InventoryLine
@@ -128,6 +129,28 @@ class TestReadings:
         again = stage.server("web")
         assert (again.power_state, again.power_read_at) == ("on", web.power_read_at)
         assert again.refresh_failure == "no route to the BMC"
+
+    def test_a_look_that_was_overtaken_by_an_operation_does_not_show_the_past(self, stage, cast, monkeypatch):
+        (web,) = stage.machines("web")
+        call = stage.place.call
+
+        def slow(name, *given):
+            if name == "identify":
+                # The look has read everything else; meanwhile an operation switches the machine off and reads that back.
+                actions.store_power(web.pk, PowerState.OFF, timezone.now())
+                actions.store_port(web.pk, False, timezone.now())
+            return call(name, *given)
+
+        monkeypatch.setattr(stage.place, "call", slow)
+        actions.ask_refresh(cast.ines, web.pk)
+        run_jobs()
+        again = stage.server("web")
+        assert (again.power_state, again.port_enabled) == ("off", False)
+        assert again.refresh_failure == ""
+        monkeypatch.undo()
+        actions.ask_refresh(cast.ines, web.pk)
+        run_jobs()
+        assert (stage.server("web").power_state, stage.server("web").port_enabled) == ("on", True)
 
     def test_a_watched_server_is_read_again(self, stage, cast):
         (web,) = stage.machines("web")

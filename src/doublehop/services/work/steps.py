@@ -143,6 +143,7 @@ _LEVEL: dict[StepKind, tuple[Command, Callable[[int], Any], object]] = {
 def _level(operation: Operation, step: Step) -> None:
     command, read, wanted = level_of(operation, step)
     if not step.times_sent and is_held_by_others(operation):
+        step.found = None  # what an earlier look found is neither undone nor seen undone
         _done(step, note="Left as it is: somebody else holds the server too")
         return
     if command is Command.POWER_OFF_GRACEFUL and _is_cut(operation, step):
