@@ -86,7 +86,10 @@ def summary(request: HttpRequest, client_id: int) -> HttpResponse:
 def profile(request: HttpRequest, client_id: int) -> HttpResponse:
     actor = actor_of(request)
     client = queries.client(actor, client_id)
-    form = Filled({"name": client.name, "email": client.email})
+    values = {"name": client.name, "email": client.email}
+    if client.billed_by:
+        values["billing_reference"] = client.billing_reference
+    form = Filled(values)
     if request.method == "POST":
         form = typed(request.POST, form.values)
         try:

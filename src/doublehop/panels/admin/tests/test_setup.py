@@ -10,7 +10,7 @@ from tests.stage import run_jobs
 from doublehop.driver_kit.conformance.world import PASSWORD
 from doublehop.fleet import actions as fleet
 from doublehop.fleet.models import Allocation, Server, ServerGroup, Upstream
-from doublehop.organisations.models import Brand, ClientPerson, Organisation, Staff
+from doublehop.organisations.models import Brand, Client, ClientPerson, Organisation, Staff
 from doublehop.panels.admin.tests.conftest import browser
 from doublehop.services.models import Product, ProductGroup, Service, SuspendPolicy
 
@@ -167,6 +167,23 @@ def test_staff_clients_and_their_people(house, rosa):
     assert ClientPerson.objects.get(user__name="Oda Reef").client.name == "Tidewater Maps"
     rosa.post(address + "profile/", {"name": "Tidewater Charts", "email": "x@tide.example"})
     assert "Tidewater Charts" in rosa.get(address).content.decode()
+    assert "billing_reference" not in rosa.get(address + "profile/").content.decode(), "nobody bills it"
+
+
+def test_a_client_follows_its_billing_system_when_two_are_merged_there(house, rosa):
+    mine = Client.objects.get(organisation=house.cast.alder)
+    Client.objects.filter(pk=mine.pk).update(billed_by="WHMCS", billing_reference="7")
+    there = {"billed_by": "WHMCS", "billing_reference": "8"}
+    Client.objects.create(organisation=house.cast.alder, number=mine.number + 1, name="Tidewater", **there)
+    address = f"/admin/clients/{mine.pk}/profile/"
+    form = {"name": mine.name, "email": mine.email}
+    assert "The number by which WHMCS knows this client" in rosa.get(address).content.decode()
+    refused = rosa.post(address, {**form, "billing_reference": "8"})
+    assert refused.status_code == 409
+    assert "stands for another one already" in refused.content.decode()
+    assert rosa.post(address, {**form, "billing_reference": "9"}).status_code == 302
+    mine.refresh_from_db()
+    assert (mine.billed_by, mine.billing_reference) == ("WHMCS", "9")
 
 
 def test_a_colour_that_cannot_be_read_is_refused_with_the_nearest_that_can(house, rosa):
