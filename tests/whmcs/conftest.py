@@ -186,6 +186,8 @@ class StandIn:
         page = self.tab(service)
         row = self.service(service)
         form = {name: row[name] for name in ("domain", "username", "dedicatedip", "assignedips")} | typed
+        for field, value in re.findall(r'name="customfield\[(\d+)\]" value="([^"]*)"', page):
+            form[f"customfield[{field}]"] = unescape(value)
         was = re.search(r'name="(singlehop|doublehop)_server_was" value="([^"]*)"', page)
         if was is not None:
             form |= {f"{was[1]}_server_was": unescape(was[2]), f"{was[1]}_server": server or ""}
@@ -306,12 +308,13 @@ def host(
     tmp_path_factory: pytest.TempPathFactory, provider: Provider, proxy: FaultProxy
 ) -> Iterator[StandIn]:
     with stand_in(tmp_path_factory.mktemp("whmcs"), f"{proxy.url}/leap/api.php") as there:
-        for number, name in enumerate(("Mara", "Lena"), 1):
+        there.sql("INSERT INTO tblconfiguration VALUES ('SystemURL', ?)", f"{there.url}/")
+        for number, (name, family) in enumerate((("Mara", "Quill"), ("Lena", "O&#039;Quill")), 1):
             there.add(
                 "tblclients",
                 id=number,
                 firstname=name,
-                lastname="Quill",
+                lastname=family,
                 email=f"{name.lower()}@books.example",
             )
         yield there

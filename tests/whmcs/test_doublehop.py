@@ -160,6 +160,86 @@ def test_one_service_is_there_once_however_often_create_is_pressed(host, provide
     assert [str(MARA), "Mara Quill"] in provider.ask("clients")
 
 
+def test_sold_options_are_done_when_a_person_says_so_and_not_before(host, provider, shop):
+    service = shop.order()
+    host.save(service, provider.ids["beta"])
+    host.sql(
+        "UPDATE tblhosting SET configoptions = ? WHERE id = ?", '{"Memory": "32 GB", "KVM": "0"}', service
+    )
+    mails = len(host.state()["tblemails"])
+    for _ in range(2):  # the second click of a double click has been at no machine
+        said = host.press(service, "CreateAccount")
+        assert "Memory: 32 GB. See to it, then press Create again" in said
+    assert host.service(service)["domainstatus"] == "Pending"
+    assert len(host.state()["tblemails"]) == mails
+    minutes_pass(host, service)
+    assert host.press(service, "CreateAccount") == SUCCESS
+    assert host.press(service, "CreateAccount") == SUCCESS
+
+    def bought(**options):
+        form = {f"options[{name}]": value for name, value in options.items()}
+        return host.http.post("/admin/upgrade", params={"id": service}, data=form).text
+
+    assert "Memory: 64 GB instead of 32 GB. Nothing was done at the server" in bought(Memory="64 GB", KVM="0")
+    minutes_pass(host, service)
+    assert "for a person to deliver" in bought(Memory="64 GB", KVM="0"), "what is paid is not delivered yet"
+    (entry,) = host.waiting()
+    assert entry["module_action"] == "ChangePackage"
+    assert host.retry(entry["id"]) == "success"
+    assert host.waiting() == []
+    assert "Memory: 64 GB instead of 32 GB: confirmed as delivered (admin 1 of WHMCS)" in last_told(host)
+    assert host.press(service, "ChangePackage") == SUCCESS
+    assert "O'Neill's rack: yes, Memory: none instead of 64 GB" in bought(**{"O&#039;Neill's rack": "yes"})
+
+    product = host.settings(provider.products["By hand"], configoption7="noted")
+    host.sql("UPDATE tblhosting SET packageid = ? WHERE id = ?", product, service)
+    assert bought(Memory="128 GB") == "success"
+    assert "a person delivers them" in last_told(host)
+
+
+def minutes_pass(host, service):
+    (row,) = [one for one in host.state("mod_doublehop")["mod_doublehop"] if one["service_id"] == service]
+    data = json.loads(row["data"])
+    data["options_told"]["at"] -= 120
+    host.sql("UPDATE mod_doublehop SET data = ? WHERE service_id = ?", json.dumps(data), service)
+
+
+def last_told(host):
+    return host.state()["tblactivitylog"][-1]["description"]
+
+
+@pytest.mark.parametrize("order", ["module first", "fields first"])
+def test_the_number_stays_in_its_field_and_no_client_reads_the_field(host, provider, shop, order):
+    host.sql("INSERT OR REPLACE INTO tblconfiguration VALUES ('save_order', ?)", order)
+    service = shop.active("alpha")
+    number = str(provider.ask("service", str(service))["number"])
+    host.sql("UPDATE tblcustomfieldsvalues SET value = '' WHERE relid = ?", service)
+    host.save(service, provider.ids["beta"])
+    assert f'value="{number}"' in host.tab(service)
+    page = host.client_page(service, MARA).text
+    assert number not in page
+    assert "Doublehop" not in page
+
+
+def test_who_pressed_in_whmcs_stands_in_the_journal(host, provider, shop):
+    service = shop.active("alpha")
+    host.save(service, provider.ids["beta"])
+    page = host.tab(service)
+    for why in ("Ordered in", "Chosen in"):
+        assert f"{why} the billing system (admin 1 of WHMCS)" in page
+    host.save(service, "")
+    assert "Taken out in the billing system (admin 1 of WHMCS)" in host.tab(service)
+
+
+def test_texts_that_whmcs_keeps_with_entities_are_read_as_they_were_written(host, provider, shop):
+    service = shop.active("alpha", client=LENA)
+    assert [str(LENA), "Lena O'Quill"] in provider.ask("clients")
+    host.sql("UPDATE tblhosting SET suspendreason = 'Overdue &amp; disputed' WHERE id = ?", service)
+    assert host.press(service, "SuspendAccount") == SUCCESS
+    assert "Overdue &amp; disputed (admin 1 of WHMCS)" in host.tab(service), "escaped once"
+    assert host.press(service, "UnsuspendAccount") == SUCCESS
+
+
 def test_change_package_and_renew(host, provider, shop):
     service = shop.active("beta")
     said = host.http.post(
@@ -413,9 +493,21 @@ def test_a_panel_that_is_down_keeps_its_pages_and_its_queue(host, provider, prox
     service = shop.active("alpha")
     assert "root" in host.client_page(service, MARA).text
     before = provider.ask("operations", "alpha")
+    number = str(provider.ask("service", str(service))["number"])
+    known = host.tab(service)
+    assert re.search(r"<option value=\"\d+\">[^<]*· on as of \d{4}-\d\d-\d\d \d\d:\d\d UTC</option>", known)
+    (row,) = [one for one in host.state("mod_doublehop")["mod_doublehop"] if one["service_id"] == service]
+    data = json.loads(row["data"])
+    for line in data["shown"].values():
+        line["at"] -= 120
+    host.sql("UPDATE mod_doublehop SET data = ? WHERE service_id = ?", json.dumps(data), service)
     proxy.mode = mode
     page = host.tab(service)
     assert "cannot be read now" in page
+    for label, text in (("Service", f"number {number}"), ("Server", "username root"), ("Bandwidth", "")):
+        (line,) = re.findall(rf"<th>{label}</th><td>([^<]*)</td>", page)
+        assert text in line
+        assert re.search(r"\(as of \d{4}-\d\d-\d\d \d\d:\d\d UTC\)$", line)
     assert f'value="{provider.ids["alpha"]}" selected' in page
     shown = host.client_page(service, MARA).text
     assert "As of" in shown
@@ -609,8 +701,15 @@ def test_a_copy_of_this_whmcs_is_stopped_at_its_first_call_and_sends_nothing_mor
         said = host.press(service, "SuspendAccount")
         assert said.startswith("Stopped:")
         asked = len(host.state()["tblmodulelog"])
-        assert host.press(service, "SuspendAccount") == "Aborted by a hook"
-        assert "refused as a copy" in host.press(service, "Reboot")
+        for action in ("SuspendAccount", "Reboot"):
+            assert "refused as a copy" in host.press(service, action)
+        host.sql("UPDATE tblhosting SET paid = 0 WHERE id = ?", service)
+        assert ["SuspendAccount", service] in [one[:2] for one in host.cron("2026-03-06")]
+        assert "refused as a copy" in host.waiting()[-1]["last_attempt_error"]
+        assert "refused as a copy" in host.of_server(server, "ListAccounts")["error"]
+        host.sql("UPDATE tblproducts SET configoption6 = 'metrics' WHERE id = ?", product)
+        metrics = host.http.post("/admin/server/metrics", params={"id": server}, data={"tenant": ""}).json()
+        assert metrics["usage"] == []
         assert len(host.state()["tblmodulelog"]) == asked, "nothing was sent"
         assert provider.ask("service", str(service))["status"] == "active"
         assert "bound to another installation" in host.http.post("/admin/server", params={"id": server}).text
@@ -619,6 +718,17 @@ def test_a_copy_of_this_whmcs_is_stopped_at_its_first_call_and_sends_nothing_mor
         assert host.press(service, "SuspendAccount") == SUCCESS
     finally:
         own.unlink()
+    # Without such a file a copy is known by the System URL, on the same computer too.
+    url = "UPDATE tblconfiguration SET value = ? WHERE setting = 'SystemURL'"
+    assert host.press(service, "UnsuspendAccount").startswith("Stopped:")
+    provider.ask("accept_installation", token)
+    host.http.post("/admin/server", params={"id": server})
+    assert host.press(service, "UnsuspendAccount") == SUCCESS
+    host.sql(url, f"{host.url.replace('http:', 'https:')}")
+    assert host.press(service, "SuspendAccount") == SUCCESS, "the same place, by TLS"
+    host.sql(url, "https://test.billing.example/")
+    assert host.press(service, "UnsuspendAccount").startswith("Stopped:")
+    host.sql(url, f"{host.url}/")
 
 
 # ---------------------------------------------------------------- clients

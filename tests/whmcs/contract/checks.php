@@ -67,7 +67,8 @@ namespace WHMCS\Database {
                     . 'password TEXT, accesshash TEXT, secure TEXT, port TEXT, active INTEGER, disabled INTEGER)');
                 self::$pdo->exec('CREATE TABLE tblhosting (id INTEGER, packageid INTEGER, server INTEGER, domainstatus TEXT)');
                 self::$pdo->exec('CREATE TABLE tblproducts (id INTEGER, servertype TEXT, configoption6 TEXT)');
-                self::$pdo->exec('CREATE TABLE tblcustomfields (id INTEGER, type TEXT, relid INTEGER, fieldname TEXT)');
+                self::$pdo->exec('CREATE TABLE tblcustomfields (id INTEGER, type TEXT, relid INTEGER, fieldname TEXT, adminonly TEXT)');
+                self::$pdo->exec('CREATE TABLE tblconfiguration (setting TEXT, value TEXT)');
                 self::$pdo->exec('CREATE TABLE tblcustomfieldsvalues (fieldid INTEGER, relid INTEGER, value TEXT)');
             }
             return self::$pdo;

@@ -22,7 +22,7 @@ class Cron
         foreach ($this->overdue($date, self::TERMINATE_AFTER_DAYS, "'Active', 'Suspended'") as $id) {
             $done[] = ['TerminateAccount', $id, $this->host->command($id, 'TerminateAccount', true)];
         }
-        foreach ($this->host->store->rows('SELECT * FROM tblservers WHERE active = 1') as $server) {
+        foreach ($this->host->store->rows('SELECT * FROM tblservers WHERE disabled = 0') as $server) {
             if ($this->host->modules->has($server['type'], 'UsageUpdate')) {
                 $this->host->modules->call($server['type'], 'UsageUpdate', $this->host->modules->serverParams($server));
                 $done[] = ['UsageUpdate', (int) $server['id'], ''];

@@ -84,6 +84,11 @@ class Host
             $text = "Your server {$now['domain']} is ready. Username {$now['username']}, address {$now['dedicatedip']}.";
             $this->store->add('tblemails', ['userid' => $service['userid'], 'subject' => 'New product information', 'message' => $text]);
         }
+        $this->isDone($service, $action);
+    }
+
+    private function isDone(array $service, string $action): void
+    {
         $sql = 'UPDATE tblmodulequeue SET completed = 1 WHERE service_id = ? AND module_action = ? AND completed = 0';
         $this->store->run($sql, [$service['id'], $action]);
     }
@@ -101,7 +106,11 @@ class Host
     public function retry(int $queueId): string
     {
         $row = $this->store->row('SELECT * FROM tblmodulequeue WHERE id = ? AND completed = 0', [$queueId]);
-        return $row ? $this->command((int) $row['service_id'], $row['module_action'], true) : 'no such entry';
+        if (!$row) {
+            return 'no such entry';
+        }
+        $id = (int) $row['service_id'];
+        return $row['module_action'] === 'ChangePackage' ? $this->changePackage($id, true) : $this->command($id, $row['module_action'], true);
     }
 
     /** The same for a product addon of the service: its parameters name the service, too. */
@@ -141,11 +150,24 @@ class Host
         return is_array($said) ? $said : (string) $said;
     }
 
-    /** An upgrade to another product: the service has it before the module is asked. */
-    public function upgrade(int $serviceId, int $product): string
+    /** A paid upgrade, to another product or of configurable options: the service has it before the module is asked, and what fails is queued. */
+    public function upgrade(int $serviceId, array $bought): string
     {
-        $this->store->change('tblhosting', $serviceId, ['packageid' => $product]);
-        return $this->modules->call($this->service($serviceId)['servertype'], 'ChangePackage', $this->modules->params($serviceId));
+        $this->store->change('tblhosting', $serviceId, $bought);
+        return $this->changePackage($serviceId, true);
+    }
+
+    public function changePackage(int $serviceId, bool $automatic = false): string
+    {
+        $service = $this->service($serviceId);
+        $said = $this->modules->call($service['servertype'], 'ChangePackage', $this->modules->params($serviceId));
+        if ($said !== 'success' && $automatic) {
+            $this->queue($service, 'ChangePackage', $said);
+        }
+        if ($said === 'success') {
+            $this->isDone($service, 'ChangePackage');
+        }
+        return $said;
     }
 
     public function serverCall(int $serverId, string $function)
@@ -161,7 +183,12 @@ class Host
     {
         $module = $this->service($serviceId)['servertype'];
         $this->runHooks('PreServiceEdit', ['serviceid' => $serviceId]);
-        $own = fn () => $this->store->change('tblhosting', $serviceId, array_intersect_key($form, array_flip(['domain', 'username', 'dedicatedip', 'assignedips'])));
+        $own = function () use ($serviceId, $form) {
+            $this->store->change('tblhosting', $serviceId, array_intersect_key($form, array_flip(['domain', 'username', 'dedicatedip', 'assignedips'])));
+            foreach ($form['customfield'] ?? [] as $field => $value) {
+                $this->store->setCustomFieldById((int) $field, $serviceId, $value);
+            }
+        };
         $theirs = function () use ($module, $serviceId) {
             if ($this->modules->has($module, 'AdminServicesTabFieldsSave')) {
                 $this->modules->call($module, 'AdminServicesTabFieldsSave', $this->modules->params($serviceId));
@@ -181,12 +208,15 @@ class Host
                 'domain' => 'domain', 'serviceusername' => 'username', 'servicepassword' => 'password', 'dedicatedip' => 'dedicatedip',
                 'assignedips' => 'assignedips', 'bwusage' => 'bwusage', 'bwlimit' => 'bwlimit',
             ];
-            $unknown = array_diff_key($values, $columns, ['serviceid' => 0]);
+            $unknown = array_diff_key($values, $columns, ['serviceid' => 0, 'customfields' => 0]);
             if ($unknown || !$this->store->row('SELECT id FROM tblhosting WHERE id = ?', [$values['serviceid'] ?? 0])) {
                 return ['result' => 'error', 'message' => 'Service ID Not Found'];
             }
             foreach (array_intersect_key($values, $columns) as $name => $value) {
                 $this->store->change('tblhosting', (int) $values['serviceid'], [$columns[$name] => $value]);
+            }
+            foreach (unserialize(base64_decode($values['customfields'] ?? base64_encode('a:0:{}'))) as $field => $value) {
+                $this->store->setCustomFieldById($field, (int) $values['serviceid'], $value);
             }
             // Whether WHMCS does so is not documented; a module that fills in fields when it is told of an edit must bear it.
             $service = $this->service((int) $values['serviceid']);

@@ -46,7 +46,7 @@ class Modules
     /** A field of Module Settings that a loader fills in: its choices, or the text of what went wrong. */
     public function loaded(array $field, string $module): array
     {
-        $server = $this->store->row('SELECT * FROM tblservers WHERE type = ? AND active = 1', [$module]) ?? [];
+        $server = $this->store->row('SELECT * FROM tblservers WHERE type = ? AND disabled = 0 ORDER BY active DESC, id', [$module]) ?? [];
         try {
             return ['choices' => ($field['Loader'])($this->serverParams($server)), 'error' => ''];
         } catch (\Exception $error) {
@@ -63,7 +63,7 @@ class Modules
             'serviceid' => (int) $service['id'], 'userid' => (int) $service['userid'], 'pid' => (int) $product['id'],
             'serverid' => (int) $service['server'], 'domain' => $service['domain'], 'username' => $service['username'],
             'password' => $service['password'], 'producttype' => $product['type'], 'moduletype' => $product['servertype'],
-            'suspendreason' => $service['suspendreason'], 'configoptions' => [],
+            'suspendreason' => $service['suspendreason'], 'configoptions' => json_decode($service['configoptions'], true),
             'clientsdetails' => $this->store->row('SELECT * FROM tblclients WHERE id = ?', [$service['userid']]),
             'customfields' => $this->store->customFields($service), 'model' => new Model($this->store, $service),
         ] + $this->serverParams($server);

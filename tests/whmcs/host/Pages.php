@@ -23,7 +23,8 @@ class Pages
             'message' => $message,
             'fields' => $has('AdminServicesTabFields') ? $this->host->modules->call($module, 'AdminServicesTabFields', $this->host->modules->params($id)) : [],
             'buttons' => $has('AdminCustomButtonArray') ? $this->host->modules->call($module, 'AdminCustomButtonArray', []) : [],
-            'actions' => array_filter(array_keys(Host::STATUS), $has),
+            'actions' => array_filter([...array_keys(Host::STATUS), 'ChangePackage'], $has),
+            'customfields' => $this->host->store->fieldsOfProduct($service, false),
         ]);
     }
 
@@ -85,7 +86,7 @@ class Pages
         return [
             'moduleoutput' => '', 'product' => $service['product'], 'domain' => $service['domain'], 'status' => $service['domainstatus'],
             'dedicatedip' => $service['dedicatedip'], 'token' => Host::tokenOf($clientId), 'message' => '', 'serviceid' => $service['id'],
-            'breadcrumb' => [],
+            'breadcrumb' => [], 'customfields' => $this->host->store->fieldsOfProduct($service, true),
         ];
     }
 

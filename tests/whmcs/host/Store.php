@@ -8,11 +8,11 @@ class Store
     const TABLES = [
         // configoption1 to 24 are added to it.
         'tblproducts' => 'id INTEGER PRIMARY KEY, type TEXT, name TEXT, servertype TEXT, servergroup INTEGER DEFAULT 0',
-        // The password is kept as Secrets keeps it.
+        // Texts of people are kept with HTML entities, as WHMCS keeps them; the password as Secrets keeps it.
         'tblservers' => "id INTEGER PRIMARY KEY, type TEXT, name TEXT, hostname TEXT DEFAULT '', ipaddress TEXT DEFAULT '', username TEXT DEFAULT '', password TEXT DEFAULT '', accesshash TEXT DEFAULT '', secure TEXT DEFAULT '', port TEXT DEFAULT '', active INTEGER DEFAULT 1, disabled INTEGER DEFAULT 0",
         'tblclients' => "id INTEGER PRIMARY KEY, firstname TEXT, lastname TEXT, companyname TEXT DEFAULT '', email TEXT",
-        'tblhosting' => "id INTEGER PRIMARY KEY, userid INTEGER, packageid INTEGER, server INTEGER DEFAULT 0, domain TEXT DEFAULT '', username TEXT DEFAULT '', password TEXT DEFAULT '', domainstatus TEXT DEFAULT 'Pending', nextduedate TEXT, paid INTEGER DEFAULT 1, suspendreason TEXT DEFAULT '', dedicatedip TEXT DEFAULT '', assignedips TEXT DEFAULT '', diskusage INTEGER DEFAULT 0, disklimit INTEGER DEFAULT 0, bwusage INTEGER DEFAULT 0, bwlimit INTEGER DEFAULT 0, lastupdate TEXT DEFAULT ''",
-        'tblcustomfields' => 'id INTEGER PRIMARY KEY, type TEXT, relid INTEGER, fieldname TEXT, adminonly TEXT',
+        'tblhosting' => "id INTEGER PRIMARY KEY, userid INTEGER, packageid INTEGER, server INTEGER DEFAULT 0, domain TEXT DEFAULT '', username TEXT DEFAULT '', password TEXT DEFAULT '', domainstatus TEXT DEFAULT 'Pending', nextduedate TEXT, paid INTEGER DEFAULT 1, suspendreason TEXT DEFAULT '', dedicatedip TEXT DEFAULT '', assignedips TEXT DEFAULT '', diskusage INTEGER DEFAULT 0, disklimit INTEGER DEFAULT 0, bwusage INTEGER DEFAULT 0, bwlimit INTEGER DEFAULT 0, lastupdate TEXT DEFAULT '', configoptions TEXT DEFAULT '{}'",
+        'tblcustomfields' => "id INTEGER PRIMARY KEY, type TEXT, relid INTEGER, fieldname TEXT, adminonly TEXT DEFAULT ''",
         'tblcustomfieldsvalues' => 'fieldid INTEGER, relid INTEGER, value TEXT, PRIMARY KEY (fieldid, relid)',
         'tblmodulequeue' => 'id INTEGER PRIMARY KEY, service_id INTEGER, module_name TEXT, module_action TEXT, last_attempt_error TEXT, num_retries INTEGER DEFAULT 0, completed INTEGER DEFAULT 0',
         'tblactivitylog' => 'id INTEGER PRIMARY KEY, description TEXT, userid INTEGER',
@@ -81,11 +81,23 @@ class Store
         return array_column($rows, 'value', 'fieldname');
     }
 
+    /** With what is kept; for clients without what is for staff only. */
+    public function fieldsOfProduct(array $service, bool $forClients): array
+    {
+        $sql = 'SELECT f.id, f.fieldname, v.value FROM tblcustomfields f LEFT JOIN tblcustomfieldsvalues v ON v.fieldid = f.id AND v.relid = ? WHERE f.relid = ?';
+        return $this->rows($sql . ($forClients ? " AND f.adminonly = ''" : ''), [$service['id'], $service['packageid']]);
+    }
+
     public function setCustomField(array $service, string $name, string $value): void
     {
         $field = $this->row('SELECT id FROM tblcustomfields WHERE relid = ? AND fieldname = ?', [$service['packageid'], $name]);
-        $id = $field['id'] ?? $this->add('tblcustomfields', ['type' => 'product', 'relid' => $service['packageid'], 'fieldname' => $name, 'adminonly' => 'on']);
-        $this->run('INSERT OR REPLACE INTO tblcustomfieldsvalues (fieldid, relid, value) VALUES (?, ?, ?)', [$id, $service['id'], $value]);
+        $id = $field['id'] ?? $this->add('tblcustomfields', ['type' => 'product', 'relid' => $service['packageid'], 'fieldname' => $name]);
+        $this->setCustomFieldById((int) $id, (int) $service['id'], $value);
+    }
+
+    public function setCustomFieldById(int $id, int $serviceId, string $value): void
+    {
+        $this->run('INSERT OR REPLACE INTO tblcustomfieldsvalues (fieldid, relid, value) VALUES (?, ?, ?)', [$id, $serviceId, $value]);
     }
 }
 

@@ -38,14 +38,15 @@ try {
     } elseif ($path === '/admin/service') {
         echo $pages->service($id, '');
     } elseif ($path === '/admin/command' && $posted) {
-        $said = isset(Host::STATUS[$_POST['a']]) ? $host->command($id, $_POST['a']) : $host->custom($id, $_POST['a']);
+        $said = $_POST['a'] === 'ChangePackage' ? $host->changePackage($id) : (isset(Host::STATUS[$_POST['a']]) ? $host->command($id, $_POST['a']) : $host->custom($id, $_POST['a']));
         echo $pages->service($id, $said === 'success' ? 'Service command successful' : "The following error occurred: $said");
     } elseif ($path === '/admin/pay' && $posted) {
         $host->store->change('tblhosting', $id, ['paid' => 1]);
         $suspended = $host->service($id)['domainstatus'] === 'Suspended';
         echo $suspended ? $host->command($id, 'UnsuspendAccount', true) : 'success';
     } elseif ($path === '/admin/upgrade' && $posted) {
-        echo $host->upgrade($id, (int) $_POST['product']);
+        $_SESSION = []; // paid by the client
+        echo $host->upgrade($id, isset($_POST['product']) ? ['packageid' => (int) $_POST['product']] : ['configoptions' => json_encode($_POST['options'])]);
     } elseif ($path === '/admin/addon' && $posted) {
         echo $host->ofAddon($id, $_POST['a']);
     } elseif ($path === '/admin/renew' && $posted) {

@@ -7,6 +7,7 @@
 {if $message == 'success'}<div class="infobox" id="alertModuleCustomButtonSuccess">Action Completed Successfully!</div>
 {elseif $message}<div class="errorbox" id="alertModuleCustomButtonFailed">Action Failed! {$message}</div>{/if}
 <p>{$domain|escape} · {$dedicatedip|escape} · {$status|escape}</p>
+{foreach $customfields as $one}<p>{$one.fieldname|escape}: {$one.value|escape}</p>{/foreach}
 {if $signon}<p><a href="/clientarea.php?action=productdetails&amp;id={$serviceid}&amp;dosinglesignon=1">{$signon|escape}</a></p>{/if}
 <div id="module">{$moduleoutput}</div>
 </body></html>

@@ -10,6 +10,8 @@
 <tr><th><label for="username">Username</label></th><td><input id="username" name="username" value="{$service.username|escape}"></td></tr>
 <tr><th><label for="dedicatedip">Dedicated IP</label></th><td><input id="dedicatedip" name="dedicatedip" value="{$service.dedicatedip|escape}"></td></tr>
 <tr><th><label for="assignedips">Assigned IPs</label></th><td><textarea id="assignedips" name="assignedips">{$service.assignedips|escape}</textarea></td></tr>
+{foreach $customfields as $one}<tr><th><label for="customfield{$one.id}">{$one.fieldname|escape}</label></th><td><input id="customfield{$one.id}" name="customfield[{$one.id}]" value="{$one.value|escape}"></td></tr>
+{/foreach}
 {foreach $fields as $label => $html}<tr><th>{$label|escape}</th><td>{$html}</td></tr>{/foreach}
 </table>
 <button>Save Changes</button>

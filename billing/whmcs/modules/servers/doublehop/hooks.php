@@ -6,19 +6,6 @@ if (!defined('WHMCS')) {
     die('This file cannot be accessed directly');
 }
 
-// A copy of an installation, refused once, sends nothing more until it is accepted.
-foreach (['PreModuleCreate', 'PreModuleSuspend', 'PreModuleUnsuspend', 'PreModuleTerminate'] as $doublehopPoint) {
-    add_hook($doublehopPoint, 1, static function (array $vars) {
-        $params = $vars['params'] ?? [];
-        if (($params['moduletype'] ?? '') !== 'doublehop') {
-            return [];
-        }
-        require_once __DIR__ . '/lib/load.php';
-        return \WHMCS\Module\Server\Doublehop\Installation::stops($params) ? ['abortcmd' => true] : [];
-    });
-}
-unset($doublehopPoint);
-
 // After Save Changes, and after WHMCS stored what stood in its own fields: hostname and username are filled in once more.
 add_hook('ServiceEdit', 1, static function (array $vars) {
     require_once __DIR__ . '/lib/load.php';

@@ -20,7 +20,7 @@ class Accounts
     public function listed(): array
     {
         try {
-            $rest = Settings::rest($this->params, Settings::BULK_SECONDS);
+            $rest = Installation::rest($this->params, Settings::BULK_SECONDS);
             $own = ['', (string) ($rest->get('/me')['billing_system'] ?? '')];
             $clients = [];
             foreach ($rest->all('/clients', ['limit' => 200]) as $client) {

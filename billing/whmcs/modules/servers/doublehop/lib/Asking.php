@@ -31,15 +31,28 @@ class Asking
         $this->panel = $panel;
     }
 
+    /** The panel's journal names the token; who pressed in WHMCS stands beside it. */
+    public static function by(string $reason): string
+    {
+        $admin = self::admin();
+        return $admin > 0 ? "$reason (admin $admin of WHMCS)" : $reason;
+    }
+
+    /** Number of the member of staff who is at work; 0: the cron, a client, or a program. */
+    public static function admin(): int
+    {
+        return (int) ($_SESSION['adminid'] ?? 0);
+    }
+
     /**
      * A deed that is answered at once, with the service or client as it is then.
      *
-     * @param array<string, mixed> $body
+     * @param array<string, mixed> $body `reason`: for the panel's journal; who gives another one asks for the same thing
      * @return array<int|string, mixed>
      */
     public function once(string $method, string $path, string $deed, array $body): array
     {
-        $key = $this->key($deed, $body)[0];
+        [$key, , $body] = $this->key($deed, $body);
         try {
             $answer = $method === 'PATCH'
                 ? $this->panel->rest()->patch($path, $body, $key) : $this->panel->rest()->post($path, $body, $key);
@@ -69,10 +82,10 @@ class Asking
             $store->forgetSettled($mine, array_diff(self::ONCE, [$kind]));
         }
         do {
-            [$key, $isNew] = $this->key($kind, $body);
+            [$key, $isNew, $sent] = $this->key($kind, $body);
             try {
                 $path = '/services/' . (int) $service['id'] . '/operations';
-                $operation = $this->panel->rest()->post($path, $body, $key, self::WAIT_THERE);
+                $operation = $this->panel->rest()->post($path, $sent, $key, self::WAIT_THERE);
             } catch (Problem $problem) {
                 $this->forgetIfCertain($problem, $key);
                 $operation = $problem->told === 'already_open' ? $this->openOne($kind) : null;
@@ -144,7 +157,7 @@ class Asking
 
     /**
      * @param array<string, mixed> $body
-     * @return array{0: string, 1: bool} the key, and whether this press began it
+     * @return array{0: string, 1: bool, 2: array<string, mixed>} the key, whether this press began it, and what is sent under it
      */
     private function key(string $deed, array $body): array
     {
@@ -153,15 +166,25 @@ class Asking
         $text = (string) json_encode($body);
         while (true) {
             $row = $store->asked($mine, $deed);
-            if ($row !== null && $row['body'] === $text && $this->isSame($row, $deed)) {
-                return [$row['asked_key'], $row['settled_at'] > 0];
+            $before = $row !== null ? (array) json_decode($row['body'], true) : [];
+            if ($row !== null && self::asked($before) === self::asked($body) && $this->isSame($row, $deed)) {
+                return [$row['asked_key'], $row['settled_at'] > 0, $before];
             }
             $key = "whmcs-$mine-$deed-" . bin2hex(random_bytes(8));
             if ($store->ask($mine, $deed, $row['asked_key'] ?? '', $key, $text)) {
-                return [$key, true];
+                return [$key, true, $body];
             }
             // Somebody else pressed at the same moment: it is one press.
         }
+    }
+
+    /**
+     * @param array<string, mixed> $body
+     * @return array<string, mixed> without who asked, and why
+     */
+    private static function asked(array $body): array
+    {
+        return array_diff_key($body, ['reason' => 0]);
     }
 
     /** @param array{asked_key: string, body: string, operation: string, asked_at: int, settled_at: int} $row */

@@ -108,10 +108,15 @@ class Attaching
                 return;
             }
             $path = '/services/' . (int) $service['id'] . ($now === '' ? '/attach' : '/swap');
-            $service = $panel->known($asking->once('POST', $path, 'attach', ['server_id' => $server]));
+            $chosen = ['server_id' => $server, 'reason' => Asking::by('Chosen in the billing system')];
+            $service = $panel->known($asking->once('POST', $path, 'attach', $chosen));
+        }
+        if ((int) ($service['server_id'] ?? 0) !== $server) {
+            throw new Problem(Problem::UNKNOWN, "The panel answered, and service {$service['number']} has not the server that was chosen.");
         }
         $panel->fillFields($service);
-        $this->store->write($this->serviceId, ['fill' => Panel::fieldsOf($service)]);
+        // The form holds what stood there before: WHMCS may still store that, the number in its field, too.
+        $this->store->write($this->serviceId, ['fill' => ['number' => (string) $service['number']] + Panel::fieldsOf($service)]);
         $create = $this->isActiveHere() ? '' : ' Create sets it active here, and sends the welcome mail.';
         $this->note(Panel::label($service) . " is the server of this service now (number {$service['number']}).$create");
     }
@@ -123,7 +128,7 @@ class Attaching
             return;
         }
         $path = '/services/' . (int) $service['id'] . '/detach';
-        (new Asking($panel))->once('POST', $path, 'attach', []);
+        (new Asking($panel))->once('POST', $path, 'attach', ['reason' => Asking::by('Taken out in the billing system')]);
         $this->note(Panel::label($service) . ' was taken out of this service. The machine was not touched.');
     }
 

@@ -47,7 +47,7 @@ class Checkup
     {
         try {
             $found = [];
-            $rest = Settings::rest($this->params, Settings::PAGE_SECONDS);
+            $rest = Installation::rest($this->params, Settings::PAGE_SECONDS);
             foreach ($rest->all('/products', ['limit' => 200]) as $product) {
                 $price = self::word($product, 'price') . ' ' . self::word($product, 'currency');
                 $filled = self::word($product, 'server_group') !== '' ? 'filled from a pool' : 'waits for staff';

@@ -57,15 +57,17 @@ class Commands
             }
         }
         $this->panel->fillFields($service);
-        return 'success';
+        $open = (new Options($this->params, $this->panel->store))->open();
+        return $open === '' ? 'success' : "Service $number has its server. Sold with it, and for a person to deliver: $open. See to it, then "
+            . 'press Create again. Nobody was told yet.';
     }
 
     public function suspend(): string
     {
         $service = $this->panel->bound();
-        $reason = trim((string) ($this->params['suspendreason'] ?? ''));
+        $reason = Settings::text($this->params, 'suspendreason');
         $body = [
-            'reason' => self::by(mb_substr($reason !== '' ? $reason : 'Suspended by the billing system', 0, 250)),
+            'reason' => Asking::by(mb_substr($reason !== '' ? $reason : 'Suspended by the billing system', 0, 250)),
             'client_text' => Settings::note($this->params),
         ];
         try {
@@ -87,7 +89,7 @@ class Commands
     {
         $service = $this->panel->bound();
         try {
-            $why = ['reason' => self::by('Unsuspended by the billing system')];
+            $why = ['reason' => Asking::by('Unsuspended by the billing system')];
             $said = $this->told($this->asking->operation($service, 'unsuspend', $why));
         } catch (Problem $problem) {
             if ($problem->told !== 'not_suspended' || $this->panel->bound()['status'] !== 'active') {
@@ -113,7 +115,7 @@ class Commands
         if ($mode === Settings::BY_HAND) {
             return "Nothing was done, as the product's settings say. End service $number in the panel, then press Terminate again.";
         }
-        $reason = self::by('Terminated by the billing system');
+        $reason = Asking::by('Terminated by the billing system');
         if ($service['status'] === 'pending') {
             $path = '/services/' . (int) $service['id'] . '/cancel';
             $this->asking->once('POST', $path, 'cancel', ['reason' => $reason]);
@@ -142,7 +144,8 @@ class Commands
         if ($said === 'success') {
             $path = '/services/' . (int) $service['id'];
             $reference = "{$this->panel->serviceId} deleted {$service['number']}";
-            $this->asking->once('PATCH', $path, 'gone', ['billing_reference' => $reference]);
+            $gone = ['billing_reference' => $reference, 'reason' => Asking::by('Deleted in the billing system')];
+            $this->asking->once('PATCH', $path, 'gone', $gone);
         }
         return $said;
     }
@@ -154,17 +157,15 @@ class Commands
         $service = $this->panel->bound();
         if ((int) $service['product_id'] !== $product) {
             $path = '/services/' . (int) $service['id'];
-            $service = $this->panel->known($this->asking->once('PATCH', $path, 'change', ['product_id' => $product]));
+            $change = ['product_id' => $product, 'reason' => Asking::by('Changed in the billing system')];
+            $service = $this->panel->known($this->asking->once('PATCH', $path, 'change', $change));
             $this->note("product changed in the panel. The server stays the same: another one is chosen in Servers List.");
-        } elseif (!empty($this->params['configoptions'])) {
-            // Sold here and unknown to the panel: nobody may take it for delivered.
-            $names = implode(', ', array_map('strval', array_keys((array) $this->params['configoptions'])));
-            $this->note("the product is the same in the panel. Configurable options ($names) change nothing at the server by themselves: "
-                . 'a person does, where they were changed.');
         }
         // The number's field is of the product: the other product's is empty yet.
         $this->panel->fillFields($service);
-        return 'success';
+        $open = (new Options($this->params, $this->panel->store))->open();
+        return $open === '' ? 'success' : "Sold, and for a person to deliver: $open. Nothing was done at the server. See to it, then press "
+            . 'Change Package again.';
     }
 
     public function reboot(): string
@@ -185,7 +186,7 @@ class Commands
     /** Sent once. What became of it is read back; a lost answer is never followed by a second one. */
     private function power(string $kind): string
     {
-        return $this->told($this->asking->operation($this->panel->bound(), $kind, ['reason' => self::by('Asked from the billing system')]));
+        return $this->told($this->asking->operation($this->panel->bound(), $kind, ['reason' => Asking::by('Asked from the billing system')]));
     }
 
     /** @return array<string, mixed> the operation. Raises Problem. */
@@ -294,13 +295,6 @@ class Commands
             default:
                 return "$name ended as {$operation['state']} (operation $reference).$more";
         }
-    }
-
-    /** The panel's journal names the token; who pressed in WHMCS stands beside it. */
-    private static function by(string $reason): string
-    {
-        $admin = (int) ($_SESSION['adminid'] ?? 0);
-        return $admin > 0 ? "$reason (admin $admin of WHMCS)" : $reason;
     }
 
     private static function ended(string $text): string

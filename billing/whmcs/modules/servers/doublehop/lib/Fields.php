@@ -8,11 +8,16 @@ class Fields
     /**
      * Fills in what is known, and leaves alone what is not.
      *
-     * @param array{hostname?: string, username?: string, address?: string, addresses?: array<int, string>} $found
+     * @param array{number?: string, hostname?: string, username?: string, address?: string, addresses?: array<int, string>} $found
      */
     public static function fill(int $serviceId, array $found): void
     {
         $values = ['serviceid' => $serviceId];
+        $number = (string) ($found['number'] ?? '');
+        $field = $number !== '' ? (new Store())->fieldOf($serviceId, Settings::NUMBER_FIELD) : 0;
+        if ($field > 0) {
+            $values['customfields'] = base64_encode(serialize([$field => $number]));
+        }
         $names = ['hostname' => 'domain', 'username' => 'serviceusername', 'address' => 'dedicatedip'];
         foreach ($names as $ours => $theirs) {
             if (is_string($found[$ours] ?? null) && $found[$ours] !== '') {

@@ -2,6 +2,9 @@
 
 namespace WHMCS\Module\Server\Doublehop;
 
+use Doublehop\Billing\Problem;
+use Doublehop\Billing\Rest;
+
 /**
  * Which WHMCS this is. A copy of it, put up elsewhere with the same database, has another fingerprint; the panel refuses it
  * until a person there accepts it. From the first refusal on nothing is sent any more.
@@ -23,20 +26,29 @@ class Installation
         }
         $root = defined('ROOTDIR') ? (string) ROOTDIR : dirname(__DIR__, 4);
         $computer = function_exists('php_uname') ? php_uname('n') : '';
-        return hash('sha256', implode("\n", ['whmcs', $computer, realpath($root) ?: $root]));
+        return hash('sha256', implode("\n", ['whmcs', $computer, realpath($root) ?: $root, self::address()]));
     }
 
     /**
-     * For hooks, which nobody sees the text of.
+     * Whom the server record names. Raises Problem where this WHMCS was refused there as a copy: then nothing is sent.
      *
      * @param array<string, mixed> $params
      */
-    public static function stops(array $params): bool
+    public static function rest(array $params, float $seconds): Rest
     {
-        $stopped = (new Store())->isStopped(Settings::access($params));
-        if ($stopped) {
-            Guarded::log(self::STOPPED, $params);
+        if ((new Store())->isStopped(Settings::access($params))) {
+            throw new Problem(Problem::NOT_SENT, self::STOPPED);
         }
-        return $stopped;
+        return Settings::rest($params, $seconds);
+    }
+
+    /**
+     * The System URL, by which a copy on the same computer, or in a machine of the same name, is another one: without its own it
+     * would lead clients to the original. With or without TLS is the same.
+     */
+    private static function address(): string
+    {
+        $row = (new Store())->row("SELECT value FROM tblconfiguration WHERE setting = 'SystemURL'", []);
+        return rtrim(strtolower((string) preg_replace('#^[a-z]+://#i', '', trim((string) ($row['value'] ?? '')))), '/');
     }
 }

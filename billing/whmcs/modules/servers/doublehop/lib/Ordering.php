@@ -41,12 +41,17 @@ class Ordering
                 return $service;
             }
             $path = '/services/' . (int) $service['id'] . '/restore';
-            $again = ['reason' => 'Ordered again in the billing system'];
+            $again = ['reason' => Asking::by('Ordered again in the billing system')];
             return $this->panel->known($this->asking->once('POST', $path, 'restore', $again));
         }
         $client = $this->client();
-        $body = ['product_id' => $product, 'client_id' => $client, 'billing_reference' => (string) $this->panel->serviceId];
-        $hostname = strtolower(trim((string) ($this->params['domain'] ?? '')));
+        $body = [
+            'product_id' => $product,
+            'client_id' => $client,
+            'billing_reference' => (string) $this->panel->serviceId,
+            'reason' => Asking::by('Ordered in the billing system'),
+        ];
+        $hostname = strtolower(Settings::text($this->params, 'domain'));
         if (preg_match('/^(?=.{1,253}$)[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)+$/', $hostname)) {
             $body['hostname'] = $hostname;
         }
@@ -84,8 +89,11 @@ class Ordering
             throw new Problem(Problem::NOT_SENT, $text);
         }
         $this->adopt((int) $found['client_id'], $field);
-        $reference = ['billing_reference' => (string) $this->panel->serviceId];
-        return $this->panel->known($this->asking->once('PATCH', '/services/' . (int) $found['id'], 'take', $reference));
+        $take = [
+            'billing_reference' => (string) $this->panel->serviceId,
+            'reason' => Asking::by('Taken over by the billing system'),
+        ];
+        return $this->panel->known($this->asking->once('PATCH', '/services/' . (int) $found['id'], 'take', $take));
     }
 
     /** The panel's client is that of WHMCS from now on: it was already, or it is nobody's and has the same e-mail address. */
@@ -97,7 +105,7 @@ class Ordering
         if ($reference === $user) {
             return;
         }
-        $email = self::folded($this->params['clientsdetails']['email'] ?? '');
+        $email = self::folded(Settings::text((array) ($this->params['clientsdetails'] ?? []), 'email'));
         if ($reference !== '' || $user === '0' || $email === '' || $email !== self::folded($there['email'] ?? '')) {
             $text = "{$field}that service is of another client in the panel: the e-mail addresses differ. Nothing was sent. Put it right "
                 . 'there or here.';
@@ -116,14 +124,14 @@ class Ordering
     {
         $user = (int) ($this->params['userid'] ?? 0);
         $details = (array) ($this->params['clientsdetails'] ?? []);
-        $company = trim((string) ($details['companyname'] ?? ''));
-        $person = trim(($details['firstname'] ?? '') . ' ' . ($details['lastname'] ?? ''));
+        $company = Settings::text($details, 'companyname');
+        $person = trim(Settings::text($details, 'firstname') . ' ' . Settings::text($details, 'lastname'));
         if ($user <= 0) {
             throw new Problem(Problem::NOT_SENT, 'The service has no client. Nothing was sent.');
         }
         $body = [
             'name' => mb_substr($company ?: $person ?: "Client $user", 0, 120),
-            'email' => mb_substr(trim((string) ($details['email'] ?? '')), 0, 254),
+            'email' => mb_substr(Settings::text($details, 'email'), 0, 254),
             'billing_reference' => (string) $user,
         ];
         return (int) ($this->asking->once('POST', '/clients', 'client', $body)['id'] ?? 0);

@@ -45,10 +45,7 @@ class Panel
                 // It comes with the number of the service that it belongs to: another machine would be meant.
                 throw new Problem(Problem::NOT_SENT, 'A product addon cannot have a server of its own. Nothing was sent.');
             }
-            if ($this->store->isStopped(Settings::access($this->params))) {
-                throw new Problem(Problem::NOT_SENT, Installation::STOPPED);
-            }
-            $this->rest = Settings::rest($this->params, $this->seconds);
+            $this->rest = Installation::rest($this->params, $this->seconds);
         }
         return $this->rest;
     }
@@ -156,6 +153,7 @@ class Panel
         $model = $this->params['model'] ?? null;
         if (is_object($model) && isset($model->serviceProperties)) {
             $model->serviceProperties->save([Settings::NUMBER_FIELD => (string) $service['number']]);
+            $this->store->keepFromClients(Settings::NUMBER_FIELD);
         }
         Fields::fill($this->serviceId, self::fieldsOf($service));
     }

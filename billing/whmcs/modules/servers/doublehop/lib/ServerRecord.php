@@ -6,13 +6,13 @@ namespace WHMCS\Module\Server\Doublehop;
 class ServerRecord
 {
     /**
-     * @param int $id 0: the first active one of this module
+     * @param int $id 0: the default one of this module, else its first that is not disabled
      * @return array<string, mixed> as in a module's parameters; empty where there is none
      */
     public static function params(int $id = 0): array
     {
         $sql = 'SELECT id, hostname, ipaddress, username, password, accesshash, secure, port FROM tblservers WHERE '
-            . ($id > 0 ? 'id = ? AND type = ?' : 'active = 1 AND disabled = 0 AND type = ? ORDER BY id LIMIT 1');
+            . ($id > 0 ? 'id = ? AND type = ?' : 'disabled = 0 AND type = ? ORDER BY active DESC, id LIMIT 1');
         $row = (new Store())->row($sql, $id > 0 ? [$id, Settings::MODULE] : [Settings::MODULE]);
         if ($row === null) {
             return [];

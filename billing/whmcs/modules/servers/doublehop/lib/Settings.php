@@ -27,6 +27,8 @@ class Settings
     public const USAGE_NONE = 'none';
     public const USAGE_OVERAGE = 'overage';
     public const USAGE_METRICS = 'metrics';
+    public const OPTIONS_ASKED = 'asked';
+    public const OPTIONS_NOTED = 'noted';
     /** So many signs of a token name it: dh_ and ten more. */
     private const NAMED_BY = 13;
     private const NOTE = 'An invoice is overdue. Your server is back as soon as it is paid.';
@@ -86,6 +88,17 @@ class Settings
                 'Description' => 'Never both, so nothing is billed twice',
                 'SimpleMode' => true,
             ],
+            'options' => [
+                'FriendlyName' => 'Configurable options',
+                'Type' => 'dropdown',
+                'Options' => [
+                    self::OPTIONS_ASKED => 'a person confirms them: Create and Change Package succeed at the press after that',
+                    self::OPTIONS_NOTED => 'are only written into the activity log',
+                ],
+                'Default' => self::OPTIONS_ASKED,
+                'Description' => 'The panel does not know them',
+                'SimpleMode' => true,
+            ],
         ];
     }
 
@@ -118,6 +131,12 @@ class Settings
     public static function clientMay(array $params, string $kind): bool
     {
         return self::field($params, $kind === 'reboot' ? 4 : 5) === 'on';
+    }
+
+    /** @param array<string, mixed> $params */
+    public static function optionsAreAsked(array $params): bool
+    {
+        return self::field($params, 7) !== self::OPTIONS_NOTED;
     }
 
     /** @param array<string, mixed> $params */
@@ -180,10 +199,14 @@ class Settings
         return self::text($params, "configoption$number");
     }
 
-    /** @param array<string, mixed> $params */
-    private static function text(array $params, string $name): string
+    /**
+     * A text as people wrote it: WHMCS keeps much of what they type with HTML entities, O&#039;Neill for O'Neill.
+     *
+     * @param array<string, mixed> $params
+     */
+    public static function text(array $params, string $name): string
     {
         $value = $params[$name] ?? '';
-        return is_string($value) || is_int($value) ? trim((string) $value) : '';
+        return is_string($value) || is_int($value) ? trim(html_entity_decode((string) $value, ENT_QUOTES | ENT_HTML5, 'UTF-8')) : '';
     }
 }

@@ -157,6 +157,23 @@ class Store
         $this->run('DELETE FROM ' . self::STOPPED . ' WHERE access = ?', [$access]);
     }
 
+    // ------------------------------------------------------------ custom fields of WHMCS
+
+    /** Whoever made the field, the client's page does not show it. */
+    public function keepFromClients(string $field): void
+    {
+        $sql = "UPDATE tblcustomfields SET adminonly = 'on' WHERE type = 'product' AND fieldname = ? AND adminonly <> 'on'";
+        $this->run($sql, [$field]);
+    }
+
+    /** The field of the service's product: 0 where it has none of that name. */
+    public function fieldOf(int $serviceId, string $field): int
+    {
+        $sql = 'SELECT f.id FROM tblcustomfields f JOIN tblhosting h ON h.packageid = f.relid '
+            . "WHERE h.id = ? AND f.type = 'product' AND f.fieldname = ?";
+        return (int) ($this->row($sql, [$serviceId, $field])['id'] ?? 0);
+    }
+
     // ------------------------------------------------------------ SQL
 
     /**

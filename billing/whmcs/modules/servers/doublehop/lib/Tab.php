@@ -39,18 +39,38 @@ class Tab
             }
         } catch (Problem $problem) {
             $told = self::error('The panel cannot be read now', $problem->getMessage());
-            return [self::LIST_LABEL => $this->menu([], null) . $told] + $this->trail() + $this->note();
+            return [self::LIST_LABEL => $this->menu([], null) . $told] + $this->shown() + $this->trail() + $this->note();
         }
         $fields = [self::LIST_LABEL => $this->list($got['free'], $service)];
         if ($service !== null) {
+            $this->show('Service', self::service($service));
+            $this->show('Server', self::server($service));
+            $this->show('Bandwidth', self::bandwidth($got['usage'] ?? null));
+            $this->show('Operation', self::operation($service, $got['operations'] ?? null));
             $this->keep($service);
-            $fields['Service'] = self::service($service);
-            $fields['Server'] = self::server($service);
-            $fields['Bandwidth'] = self::bandwidth($got['usage'] ?? null);
-            $fields['Operation'] = self::operation($service, $got['operations'] ?? null);
+            $fields += $this->shown();
             $this->follow((int) $service['id'], $got['journal'] ?? null);
         }
         return $fields + $this->trail() + $this->note();
+    }
+
+    /** A line of text, kept for when it cannot be read. Null: it cannot be read now, and what is kept stays. */
+    private function show(string $label, ?string $text): void
+    {
+        if ($text !== null || !isset($this->kept['shown'][$label])) {
+            $this->kept['shown'][$label] = ['text' => $text ?? 'cannot be read now', 'at' => time()];
+        }
+    }
+
+    /** @return array<string, string> what was read now, and last, with the time of what is not of now */
+    private function shown(): array
+    {
+        $fields = [];
+        foreach ((array) ($this->kept['shown'] ?? []) as $label => $one) {
+            $age = time() - (int) $one['at'] > Settings::PAGE_SECONDS ? ' (as of ' . Fields::moment((int) $one['at']) . ')' : '';
+            $fields[$label] = Fields::escaped($one['text'] . $age);
+        }
+        return $fields;
     }
 
     /** @return array<string, string> */
@@ -119,10 +139,8 @@ class Tab
     private function keep(array $service): void
     {
         $now = ['server' => $service['server_id'], 'label' => Panel::label($service)];
-        if (array_intersect_key($this->kept, $now) != $now) {
-            $this->panel->store->write($this->panel->serviceId, $now);
-            $this->kept = $now + $this->kept;
-        }
+        $this->kept = $now + $this->kept;
+        $this->panel->store->write($this->panel->serviceId, $now + ['shown' => $this->kept['shown']]);
     }
 
     /**
@@ -166,9 +184,10 @@ class Tab
             $id = (string) ($server['id'] ?? '');
             if ($id !== '' && $id !== $own) {
                 $parts = [];
-                foreach (['label', 'hostname', 'primary_address', 'site', 'power_state'] as $name) {
+                foreach (['label', 'hostname', 'primary_address'] as $name) {
                     $parts[] = is_scalar($server[$name] ?? null) ? (string) $server[$name] : '';
                 }
+                $parts[] = self::power($server);
                 $options .= self::option($id, implode(' · ', array_unique(array_filter($parts, 'strlen'))), false);
             }
         }
@@ -183,7 +202,15 @@ class Tab
         foreach (['waits_because', 'suspended_because'] as $name) {
             $parts[] = (string) ($service[$name] ?? '');
         }
-        return Fields::escaped(implode(' · ', array_filter($parts, 'strlen')));
+        return implode(' · ', array_filter($parts, 'strlen'));
+    }
+
+    /** @param array<string, mixed> $of a server, or a service with one */
+    private static function power(array $of): string
+    {
+        $state = is_string($of['power_state'] ?? null) ? $of['power_state'] : '';
+        $read = Fields::time($of['power_read_at'] ?? null);
+        return $state !== '' && $read !== '' ? "$state as of $read" : $state;
     }
 
     /** @param array<string, mixed> $service */
@@ -192,18 +219,16 @@ class Tab
         if (($service['server_id'] ?? null) === null) {
             return 'none yet';
         }
-        $read = Fields::time($service['power_read_at'] ?? null);
-        $power = (string) ($service['power_state'] ?? '') . ($read !== '' ? " as of $read" : '');
         $username = (string) ($service['username'] ?? '');
-        $parts = [Panel::label($service), $username !== '' ? "username $username" : 'username not known', $power];
-        return Fields::escaped(implode(' · ', array_filter($parts, 'strlen')));
+        $parts = [Panel::label($service), $username !== '' ? "username $username" : 'username not known', self::power($service)];
+        return implode(' · ', array_filter($parts, 'strlen'));
     }
 
     /** @param mixed $usage */
-    private static function bandwidth($usage): string
+    private static function bandwidth($usage): ?string
     {
         if (!is_array($usage)) {
-            return $usage instanceof Problem && $usage->kind !== Problem::REFUSED ? 'cannot be read now' : 'nothing was counted yet';
+            return $usage instanceof Problem && $usage->kind !== Problem::REFUSED ? null : 'nothing was counted yet';
         }
         $parts = [
             (string) ($usage['label'] ?? ''),
@@ -214,18 +239,21 @@ class Tab
         $parts[] = empty($usage['sample_history']) ? '' : 'sample history, made up in part';
         $counted = Fields::time($usage['counted_at'] ?? null);
         $parts[] = $counted !== '' ? "counted $counted" : '';
-        return Fields::escaped(implode(' · ', array_filter($parts, 'strlen')));
+        return implode(' · ', array_filter($parts, 'strlen'));
     }
 
     /**
      * @param array<string, mixed> $service
      * @param mixed $operations
      */
-    private static function operation(array $service, $operations): string
+    private static function operation(array $service, $operations): ?string
     {
         $open = $service['open_operation'] ?? null;
         $last = is_array($operations) ? ($operations['items'][0] ?? null) : null;
         $shown = is_array($open) ? $open : $last;
+        if (!is_array($shown) && $operations instanceof Problem) {
+            return null;
+        }
         return is_array($shown) ? self::line($shown) : 'none';
     }
 
@@ -261,7 +289,7 @@ class Tab
             (string) ($operation['state'] ?? ''),
             (string) ($operation['sentence'] ?? ''),
         ];
-        return Fields::escaped(implode(' · ', array_filter(array_map('trim', $parts), 'strlen')));
+        return implode(' · ', array_filter(array_map('trim', $parts), 'strlen'));
     }
 
     /** @return array<string, string> */

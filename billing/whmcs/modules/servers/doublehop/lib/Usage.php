@@ -55,7 +55,7 @@ class Usage
     public static function figures(array $params, float $seconds): array
     {
         $found = [];
-        $rest = Settings::rest($params, $seconds);
+        $rest = Installation::rest($params, $seconds);
         foreach ($rest->all('/usage', ['limit' => self::AT_ONCE]) as $usage) {
             $reference = (string) ($usage['billing_reference'] ?? '');
             if (preg_match('/^[1-9][0-9]{0,17}$/', $reference) === 1) {
