@@ -13,7 +13,7 @@ from django.utils import timezone
 from doublehop.api.tests.calling import Program
 from doublehop.bandwidth import actions as bandwidth
 from doublehop.bandwidth import totals
-from doublehop.bandwidth.models import Total
+from doublehop.bandwidth.models import Daily, Total
 from doublehop.bandwidth.queries import daily_totals
 from doublehop.driver_kit.conformance.carrier import ScriptedCarrier
 from doublehop.driver_kit.conformance.world import Fault
@@ -269,3 +269,20 @@ def test_figures_arrive_as_days_with_source_and_unit(below):
     # And on to whoever is below: days of either kind are told alike.
     on = daily_totals(below.cast.tam, below.server.pk, today - timedelta(days=10), today - timedelta(days=1))
     assert [day.octets_out for day in on] == [day.octets_out for day in there]
+
+
+def test_what_the_seller_did_not_wholly_count_is_not_complete_at_the_buyer(below):
+    long_ago = timezone.now() - timedelta(days=40)
+    for model in (Allocation, Permission):
+        model.objects.update(since=long_ago)
+    bandwidth.write_sample_history(below.hop.stage.upstream.pk, days=10, raw_days=2)
+    day = timezone.now().date() - timedelta(days=5)
+    Daily.objects.filter(day=day).update(slots=276)
+    totals.fetch_server({"server_id": below.server.pk})
+    (there,) = daily_totals(below.cast.rosa, below.hop.web.pk, day, day)
+    (here,) = daily_totals(below.cast.tam, below.server.pk, day, day)
+    assert (there.complete, there.counted_seconds) == (False, 82800)
+    assert (here.complete, here.counted_seconds) == (False, 82800)
+    assert daily_totals(below.cast.tam, below.server.pk, day - timedelta(days=1), day - timedelta(days=1))[
+        0
+    ].complete

@@ -83,6 +83,7 @@ def some_totals(chance, period):
             "theirs",
             "GB",
             period.end if chance.random() < 0.9 else start,
+            counted_seconds=chance.choice((None, 86400, 86100, 7)),
         )
         for start in starts
     )
@@ -108,7 +109,8 @@ def a_statement(seed, **values):
         found = replace(found, made_up=nothing[1], is_wired=False)
     made_up = bool((found.made_up & found.slots.measured).any())
     of_no_slot = (*found.outside, *pieces)
-    hours = Hours(24 * len(pieces), 24 * sum(one.is_over for one in pieces[1:]))
+    counted = sum((one.counted for one in pieces[1:] if one.is_over), timedelta(0))
+    hours = Hours(24 * len(pieces), counted // timedelta(hours=1))
     volume = (sum(one.octets_in for one in of_no_slot), sum(one.octets_out for one in of_no_slot))
     reckoned = reckon(contract, period, found.slots, volume, hours=hours, sample_history=made_up)
     counted = Count(reckoned, made_up, found if found.is_wired else None, pieces, days)
@@ -135,6 +137,17 @@ def test_two_hundred_statements_agree(seeds):
         # Both say the same; the larger ones are read once to spare time.
         for kind in ("json", "csv") if seed % 10 == 0 else (("json", "csv")[seed % 2],):
             assert outcome(files[kind]) == [], (seed, kind)
+
+
+def test_what_a_total_of_an_earlier_version_was_counted_of_is_all_of_it():
+    seed = next(one for one in range(200) if a_statement(one)[0]["totals"])
+    document, slots = a_statement(seed)
+    assert outcome(paper.as_json("T-7", {**document, "version": 2}, slots)) == ["hours_counted"]
+    whole = sum(
+        86400 for one in document["totals"][1:] if one["complete"]
+    )  # the first lies in no day that is asked for
+    figures = {**document["figures"], "hours_counted": whole // 3600}
+    assert outcome(paper.as_json("T-7", {**document, "version": 2, "figures": figures}, slots)) == []
 
 
 def a_busy_month():
@@ -243,7 +256,7 @@ def test_octets_outside_of_the_period_do_not_count():
         ("[1]", "neither"),
         ('{"format": "bandwidth-statement"}', "list of slots"),
         ('{"slots": []}', "no bandwidth statement"),
-        ('{"format": "bandwidth-statement", "version": 3, "slots": []}', "version 3"),
+        ('{"format": "bandwidth-statement", "version": 4, "slots": []}', "version 4"),
         ('{"format": "bandwidth-statement", "version": 1, "slots": [[1]]}', "start, in, out, state"),
         ('{"format": "bandwidth-statement", "version": 1, "slots": []}', "period.start is missing"),
         ("format,bandwidth-statement\nversion,1\nstart,in,out,state\nx,1,2,measured\n", "no time"),

@@ -94,9 +94,9 @@ def read(text: str) -> Statement:
     statement = _from_json(text) if text.lstrip("\ufeff \t\r\n").startswith("{") else _from_csv(text)
     if statement.values.get("format") != "bandwidth-statement":
         raise NoStatement("this is no bandwidth statement: the line format bandwidth-statement is missing")
-    if statement.text("version") not in ("1", "2"):
+    if statement.text("version") not in ("1", "2", "3"):
         raise NoStatement(
-            f"version {statement.text('version')[:20]} of the format is not known here, only 1 and 2"
+            f"version {statement.text('version')[:20]} of the format is not known here, only 1 to 3"
         )
     return statement
 
@@ -232,7 +232,8 @@ def _count_hours(statement: Statement, computed: dict[str, str]) -> None:
     for place, (start, end) in enumerate(statement.spans("totals")):
         is_complete = statement.choice(f"totals.{place}.complete", ("true", "false")) == "true"
         if is_complete and any(2 * since <= start + end < 2 * until for since, until in expected):
-            counted += end - start
+            told = statement.text("version") != "2"
+            counted += statement.number(f"totals.{place}.counted_seconds") if told else end - start
     computed["hours_expected"] = str(sum(end - start for start, end in expected) // 3600)
     computed["hours_counted"] = str(counted // 3600)
 

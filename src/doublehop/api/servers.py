@@ -98,12 +98,14 @@ class PermissionsOut(Schema):
 
 
 class DayOut(Schema):
-    """UTC. ``complete``: the day is over and all of it was counted. ``sample_history``: made up, never billed."""
+    """UTC. ``complete``: the day is over and all of it was counted; ``counted_seconds``: of how much of it that is so.
+    ``sample_history``: made up, never billed."""
 
     day: date
     octets_in: int
     octets_out: int
     complete: bool
+    counted_seconds: int
     sample_history: bool
 
 

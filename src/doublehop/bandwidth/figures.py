@@ -28,6 +28,14 @@ class Piece:
     read_at: datetime
     sample_history: bool = False
     """Made up, and said so: marked wherever it is shown."""
+    counted_seconds: int | None = None
+    """As the other side says; None: all of its time."""
+
+    @property
+    def counted(self) -> timedelta:
+        """Of how much of its time. Never more than there is."""
+        whole = self.end - self.start
+        return whole if self.counted_seconds is None else min(whole, timedelta(seconds=self.counted_seconds))
 
     @property
     def is_over(self) -> bool:
@@ -49,6 +57,8 @@ class Figure:
     complete: bool
     known_until: datetime
     sample_history: bool = False
+    counted: timedelta = timedelta(0)
+    """Of how much of it."""
 
 
 def floor(moment: datetime, step: timedelta) -> datetime:
@@ -93,9 +103,10 @@ def _figure(start: datetime, group: Sequence[Piece], step: timedelta) -> Figure:
         start,
         sum(one.octets_in for one in group),
         sum(one.octets_out for one in group),
-        whole and all(one.is_over for one in group),
+        whole and all(one.is_over and one.counted == one.end - one.start for one in group),
         max(one.known_until for one in group),
         any(one.sample_history for one in group),
+        sum((one.counted for one in group), timedelta(0)),
     )
 
 

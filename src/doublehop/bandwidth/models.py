@@ -224,6 +224,8 @@ class Total(models.Model):
     read_at = models.DateTimeField()
     sample_history = models.BooleanField(default=False)
     """Made up at the other side, and said so: never billed."""
+    counted_seconds = models.PositiveIntegerField(null=True)
+    """Of how much of its time the other side says that it was counted; null: all of it."""
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["server_id", "source", "start"], name="total_once")]

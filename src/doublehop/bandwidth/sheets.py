@@ -77,7 +77,7 @@ def piece_lines(pieces: Iterable[Piece]) -> list[tuple[object, ...]]:
                 f"{one.end:%Y-%m-%d %H:%M}",
                 one.octets_in,
                 one.octets_out,
-                _yes(one.is_over),
+                _yes(one.is_over and one.counted == one.end - one.start),
             )
             for one in pieces
         ),

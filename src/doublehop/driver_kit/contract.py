@@ -243,6 +243,8 @@ class TrafficTotal:
     octets_out: int
     sample_history: bool = False
     """The other side says that it made this figure up, for a demo: never billed, and marked wherever it is shown."""
+    counted_seconds: int | None = None
+    """Of how much of its time the other side says that it was counted. None: it says nothing, and all of it is taken to be."""
 
 
 class Traffic(Protocol):

@@ -278,7 +278,8 @@ def count(subject: Subject, span: Span, *, horizon: int | None = None) -> Count:
         found.slots,
         (sum(one.octets_in for one in of_no_slot), sum(one.octets_out for one in of_no_slot)),
         hours=Hours(
-            _hours(expected), _hours((one.start, one.end) for one in pieces if _is_due(one, expected))
+            _hours(end - start for start, end in expected),
+            _hours(one.counted for one in pieces if _is_due(one, expected)),
         ),
         sample_history=made_up,
     )
@@ -291,5 +292,5 @@ def _is_due(piece: Piece, expected: Sequence[tuple[datetime, datetime]]) -> bool
     return piece.is_over and any(start <= day < end for start, end in expected)
 
 
-def _hours(spans: Iterable[tuple[datetime, datetime]]) -> int:
-    return sum((end - start for start, end in spans), timedelta(0)) // HOUR
+def _hours(times: Iterable[timedelta]) -> int:
+    return sum(times, timedelta(0)) // HOUR

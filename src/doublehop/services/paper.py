@@ -22,7 +22,7 @@ from doublehop.organisations import texts
 from doublehop.services.charging import Count, Span, Subject
 
 FORMAT = "bandwidth-statement"
-VERSION = 2
+VERSION = 3
 STATES = ("none", "measured", "part", "missing", "made_up")
 """Of a slot: no machine of the service; every port of every machine; only a part of it; nothing; sample history."""
 _NONE, _MEASURED, _PART, _MISSING, _MADE_UP = range(len(STATES))
@@ -65,6 +65,7 @@ def document_of(subject: Subject, span: Span, counted: Count, *, seller: str) ->
                 "in": piece.octets_in,
                 "out": piece.octets_out,
                 "complete": piece.is_over,
+                "counted_seconds": int(piece.counted.total_seconds()),
             }
             for piece in counted.totals
         ],

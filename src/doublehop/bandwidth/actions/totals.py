@@ -70,7 +70,15 @@ def write_totals(server_id: int, answer: Answer) -> int:
         [_row(server_id, answer, one) for one in usable.values() if one.start not in stale],
         update_conflicts=True,
         unique_fields=["server_id", "source", "start"],
-        update_fields=["end", "octets_in", "octets_out", "unit", "read_at", "sample_history"],
+        update_fields=[
+            "end",
+            "octets_in",
+            "octets_out",
+            "unit",
+            "read_at",
+            "sample_history",
+            "counted_seconds",
+        ],
     )
     fetching.read_at = max(fetching.read_at or answer.end, answer.end)
     fetching.read_until = min(fetching.read_until or answer.start, answer.start)
@@ -143,4 +151,5 @@ def _row(server_id: int, answer: Answer, one: TrafficTotal) -> Total:
         unit=answer.unit[:20],
         read_at=answer.asked_at,
         sample_history=one.sample_history,
+        counted_seconds=one.counted_seconds,
     )

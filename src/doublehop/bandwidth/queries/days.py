@@ -9,7 +9,7 @@ from doublehop.bandwidth import charts
 from doublehop.bandwidth.figures import DAY, by_step
 from doublehop.bandwidth.queries.sight import Days, Sight, read_slots, see, slot_of_day
 from doublehop.bandwidth.queries.totals import only_totals, pieces_seen
-from doublehop.bandwidth.slots import SLOTS_PER_DAY, start_of
+from doublehop.bandwidth.slots import SLOT_SECONDS, SLOTS_PER_DAY, start_of
 from doublehop.organisations.actor import Actor
 
 LONGEST_AGO = timedelta(days=3660)
@@ -18,12 +18,14 @@ LONGEST_AGO = timedelta(days=3660)
 
 @dataclass(frozen=True)
 class DayTotal:
-    """``complete``: the day is over, and all of it was counted and may be seen. ``sample_history``: made up, never billed."""
+    """``complete``: the day is over, and all of it was counted and may be seen; ``counted_seconds``: of how much of it that is so.
+    ``sample_history``: made up, never billed."""
 
     day: date
     octets_in: int
     octets_out: int
     complete: bool
+    counted_seconds: int
     sample_history: bool = False
 
 
@@ -50,7 +52,14 @@ def _from_totals(sight: Sight, server_id: int, first: date, last: date) -> list[
     begin, end = _begin(first), _begin(last) + DAY
     found = by_step(pieces_seen(sight, server_id, begin, end), DAY)
     return [
-        DayTotal(start.date(), figure.octets_in, figure.octets_out, figure.complete, figure.sample_history)
+        DayTotal(
+            start.date(),
+            figure.octets_in,
+            figure.octets_out,
+            figure.complete,
+            int(min(figure.counted, figure.known_until - start).total_seconds()),
+            figure.sample_history,
+        )
         for start, figure in sorted(found.items())
     ]
 
@@ -75,8 +84,10 @@ def _day(sight: Sight, days: Days, start: int, end: int) -> DayTotal | None:
         if not volume.covered_ms:
             return None
         whole = volume.slots >= SLOTS_PER_DAY
-        return DayTotal(day, volume.octets_in, volume.octets_out, whole, days.is_sample(start))
+        counted = min(volume.slots, SLOTS_PER_DAY) * SLOT_SECONDS
+        return DayTotal(day, volume.octets_in, volume.octets_out, whole, counted, days.is_sample(start))
     row = charts.row_of(read_slots(sight, start, min(start + SLOTS_PER_DAY, end)), "")
     if not row.measured:
         return None
-    return DayTotal(day, row.octets_in, row.octets_out, complete=False, sample_history=days.is_sample(start))
+    counted = row.measured * SLOT_SECONDS
+    return DayTotal(day, row.octets_in, row.octets_out, False, counted, days.is_sample(start))

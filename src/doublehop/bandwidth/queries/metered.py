@@ -135,7 +135,15 @@ def totals_of(windows: Sequence[Window], start: datetime, end: datetime) -> list
         pieces = [
             Piece(*row)
             for row in rows.values_list(
-                "start", "end", "octets_in", "octets_out", "source", "unit", "read_at", "sample_history"
+                "start",
+                "end",
+                "octets_in",
+                "octets_out",
+                "source",
+                "unit",
+                "read_at",
+                "sample_history",
+                "counted_seconds",
             )
         ]
         mine = [one for one in windows if one.server_id == server_id]

@@ -69,7 +69,15 @@ def _pieces(server_id: int, first: datetime, last: datetime) -> list[Piece]:
     return [
         Piece(*row)
         for row in rows.values_list(
-            "start", "end", "octets_in", "octets_out", "source", "unit", "read_at", "sample_history"
+            "start",
+            "end",
+            "octets_in",
+            "octets_out",
+            "source",
+            "unit",
+            "read_at",
+            "sample_history",
+            "counted_seconds",
         )
     ]
 

@@ -80,6 +80,26 @@ def test_hours_are_added_up_and_a_lost_hour_is_said(cast, server):
     assert (second.octets_in, second.octets_out, second.complete) == (23 * GB, 46 * GB, False)
 
 
+def test_a_day_that_the_other_side_did_not_wholly_count_is_not_complete(cast, server):
+    start = midnight(NOON) - 2 * DAY
+    told = (86400, 86100, 0, None, 99_999)
+    write(
+        server,
+        *(
+            TrafficTotal(start - n * DAY, start - (n - 1) * DAY, GB, GB, counted_seconds=seconds)
+            for n, seconds in enumerate(told)
+        ),
+    )
+    found = days_of(cast.ines, server)
+    assert [(one.complete, one.counted_seconds) for one in reversed(found)] == [
+        (True, 86400),
+        (False, 86100),
+        (False, 0),
+        (True, 86400),
+        (True, 86400),
+    ]
+
+
 @pytest.mark.parametrize("offset", [-6, 2])
 def test_a_day_of_another_zone_keeps_its_date(cast, server, offset):
     begins = datetime(2026, 11, 20, tzinfo=UTC) - offset * HOUR
@@ -101,10 +121,10 @@ def test_where_there_are_slots_the_days_come_from_them(cast):
     write(switch.server, day(1, octets_out=999 * GB), day(0, octets_out=999 * GB))
     now = T0 + DAY
     days = daily_totals(cast.ines, switch.server.pk, FIRST, now.date(), now=now)
-    assert [(one.day.day, one.octets_out, one.complete) for one in days] == [
-        (22, 12 * MBIT, False),
-        (23, 288 * MBIT, True),
-        (24, 144 * MBIT, False),
+    assert [(one.day.day, one.octets_out, one.complete, one.counted_seconds) for one in days] == [
+        (22, 12 * MBIT, False, 12 * 300),
+        (23, 288 * MBIT, True, 86400),
+        (24, 144 * MBIT, False, 144 * 300),
     ]
     assert chart(cast.ines, switch.server.pk, "month", points=99, now=now).provided is None
 

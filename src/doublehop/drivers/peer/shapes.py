@@ -233,7 +233,8 @@ def address_of(fields: Fields) -> tuple[ServerAddress, bool]:
 
 
 def total_of(fields: Fields) -> TrafficTotal:
-    """One UTC day. One that is not over ends with the day all the same, and is asked for again until it is."""
+    """One UTC day. One that is not over ends with the day all the same, and is asked for again until it is. Earlier releases say
+    nothing of how much of it was counted."""
     start = fields.day("day")
     return TrafficTotal(
         start,
@@ -241,6 +242,7 @@ def total_of(fields: Fields) -> TrafficTotal:
         fields.number("octets_in"),
         fields.number("octets_out"),
         fields.flag("sample_history"),
+        fields.number("counted_seconds") if fields.is_there("counted_seconds") else None,
     )
 
 

@@ -186,6 +186,17 @@ class TestClosing:
         hours = {name: row.document["figures"][name] for name in ("hours_expected", "hours_counted")}
         assert (hours, row.is_thin) == ({"hours_expected": 744, "hours_counted": 48}, True)
 
+    def test_hours_that_the_upstream_says_it_did_not_count_are_missing(self, cast, product, machines):
+        contract_from(cast, product, OCTOBER, method="volume_sum")
+        attached(cast, product, machines[1], OCTOBER - timedelta(days=1))
+        of_days(machines[1], range(31))
+        Total.objects.filter(start__lt=OCTOBER + timedelta(days=2)).update(counted_seconds=43200)
+        actions.close_due(LATE)
+        row = Statement.objects.get()
+        assert row.document["figures"]["hours_counted"] == 744 - 24
+        assert row.is_thin
+        checked(row)
+
     def test_a_month_of_totals_is_whole_whatever_the_edges_leave_out(self, cast, product, machines):
         contract_from(cast, product, OCTOBER, method="volume_sum", zone="America/New_York")
         attached(cast, product, machines[1], OCTOBER - timedelta(days=1))
