@@ -22,7 +22,7 @@ from doublehop.fleet.models import Allocation, Permission, Server, Upstream
 from doublehop.fleet.queries import open_holds
 from doublehop.services import actions
 from doublehop.services.lifecycle import OperationKind, OperationState
-from doublehop.services.models import Operation, Service
+from doublehop.services.models import Operation, Service, Step
 from doublehop.services.queries import can_be_read_back
 from doublehop.services.work import sweep
 from tests.stage import a_product, a_service, ask, run_all_jobs, run_jobs
@@ -188,6 +188,23 @@ def test_a_suspension_that_is_held_over_there_is_taken_back(below, monkeypatch):
     assert (held.state, unsuspend.state) == (OperationState.CANCELLED, OperationState.DONE)
     assert [step.times_sent for step in unsuspend.steps.all()] == [1]
     assert below.place.effects("web") == []
+
+
+def test_whoever_pays_does_not_wait_for_the_suspension_that_waits_over_there(below, monkeypatch):
+    suspend = below.ask(SUSPEND)
+    monkeypatch.setattr("doublehop.services.actions.brakes.free", lambda *_: 0)
+    run_jobs()
+    unsuspend = below.ask(UNSUSPEND)
+    Step.objects.filter(operation=suspend).update(sent_at=timezone.now() - timedelta(seconds=21))
+    run_all_jobs()
+    held = Operation.objects.get(kind=SUSPEND, organisation=below.cast.alder)
+    for row in (held, suspend, unsuspend):
+        row.refresh_from_db()
+    assert (suspend.state, suspend.failure_code) == (OperationState.FAILED, "taken_back")
+    assert (held.state, unsuspend.state) == (OperationState.CANCELLED, OperationState.DONE)
+    assert below.place.effects("web") == []
+    below.service.refresh_from_db()
+    assert below.service.status == "active"
 
 
 def test_a_suspension_that_failed_over_there_is_lifted_there(below):

@@ -147,7 +147,17 @@ def asked_by(actor: Actor, operation: Operation) -> str:
 
 
 OURS = frozenset(
-    {"suspended", "restored", "too_late", "detached", "not_allowed", "not_offered", "read_back", "deadline"}
+    {
+        "suspended",
+        "taken_back",
+        "restored",
+        "too_late",
+        "detached",
+        "not_allowed",
+        "not_offered",
+        "read_back",
+        "deadline",
+    }
 )
 """Codes of failures whose text is written here: it names nobody, whoever reads it."""
 _ELSEWHERE = {

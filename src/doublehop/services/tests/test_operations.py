@@ -215,6 +215,37 @@ class TestSuspend:
         assert fresh(reboot).failure_code == "suspended"
         assert effects(house) == ["port.set_enabled:off"]
 
+    def test_an_unsuspend_does_not_wait_for_a_suspension_that_cannot_be_sent(self, house):
+        house.stage.place.fault(Fault.UNREACHABLE, times=None)
+        suspend = ask(house.cast.rosa, OperationKind.SUSPEND, house.service)
+        run_jobs()
+        assert fresh(suspend).state == OperationState.RUNNING
+        unsuspend = ask(house.cast.rosa, OperationKind.UNSUSPEND, house.service)
+        run_all_jobs()
+        assert (fresh(suspend).state, fresh(suspend).failure_code) == (OperationState.FAILED, "taken_back")
+        assert fresh(unsuspend).state == OperationState.DONE
+        house.stage.place.clear_faults()
+        run_all_jobs()
+        assert effects(house) == []
+        house.service.refresh_from_db()
+        assert house.service.status == "active"
+        assert not [need for need in needs_a_person(house.cast.rosa) if need.target == suspend.reference]
+
+    def test_but_for_a_system_that_was_asked_to_shut_down_it_waits(self, house):
+        policy = actions.create_suspend_policy(house.cast.rosa, "Power off", ["power"])
+        house.product.suspend_policy = policy
+        house.product.save()
+        house.stage.place.fault(Fault.LIE, on="power.off", times=1)
+        suspend = ask(house.cast.rosa, OperationKind.SUSPEND, house.service)
+        run_jobs()
+        unsuspend = ask(house.cast.rosa, OperationKind.UNSUSPEND, house.service)
+        run_jobs()
+        assert (fresh(suspend).state, fresh(unsuspend).state) == ("running", "queued")
+        house.stage.place.machines["web"].power = PowerState.OFF  # minutes later
+        run_all_jobs()
+        assert (fresh(suspend).state, fresh(unsuspend).state) == ("done", "done")
+        assert effects(house) == ["power.on"]
+
     def test_a_level_step_that_lied_is_found_out(self, house):
         house.stage.place.fault(Fault.LIE, on="port.set_enabled", times=None)
         operation = ask(house.cast.rosa, OperationKind.SUSPEND, house.service)

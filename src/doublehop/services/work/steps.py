@@ -146,6 +146,8 @@ def _level(operation: Operation, step: Step) -> None:
         step.found = None  # what an earlier look found is neither undone nor seen undone
         _done(step, note="Left as it is: somebody else holds the server too")
         return
+    if not step.times_sent:
+        _give_way(operation)
     if command is Command.POWER_OFF_GRACEFUL and _is_cut(operation, step):
         command = Command.POWER_OFF_HARD
     state = _read_back(operation, step, read)
@@ -161,11 +163,32 @@ def _level(operation: Operation, step: Step) -> None:
         raise NotSent("deadline", f"Sent {step.times_sent} times, and it still reads {state}.")
     if step.sent_at is not None and now < step.sent_at + SEND_AGAIN_AFTER:
         raise Wait(LOOK_AGAIN_SECONDS)
+    if step.kind == StepKind.UPSTREAM_SUSPEND:
+        _give_way(operation)
     send(operation, step, command)
     # Most are so at once, and then nobody has to wait, nor another job to run.
     if _read_back(operation, step, read) != wanted:
         raise Wait(LOOK_AGAIN_SECONDS)
     _done(step, note=READ_BACK)
+
+
+def _give_way(operation: Operation) -> None:
+    """A suspension that was taken back meanwhile is not sent any more, or not again: whoever paid does not wait for it.
+
+    Of what was sent only an upstream's own suspension gives way: the upstream tells whether it still waits there, and an
+    unsuspend takes that back too. A system that was asked to shut down may do so minutes later; its end is waited for.
+    """
+    if operation.kind != OperationKind.SUSPEND:
+        return
+    taken_back = Operation.objects.filter(
+        server=operation.server_id,
+        organisation=operation.organisation_id,
+        kind=OperationKind.UNSUSPEND,
+        state=OperationState.QUEUED,
+        pk__gt=operation.pk,
+    )
+    if taken_back.exists():
+        raise NotSent("taken_back", "It was unsuspended before this had taken effect.")
 
 
 def level_of(operation: Operation, step: Step) -> tuple[Command, Callable[[int], Any], object]:
