@@ -60,6 +60,7 @@ def needs_a_person(actor: Actor) -> list[Need]:
         *_unknown(actor),
         *_failed_suspensions(actor),
         *_unknown_bought(actor),
+        *_bought_for_nobody(actor),
         *_upstreams(actor),
         *_waiting_orders(actor),
         *_waiting_supply(actor),
@@ -187,6 +188,29 @@ def _unknown_bought(actor: Actor) -> list[Need]:
             "unknown",
         )
         for row in upstream_orders_visible_to(actor).filter(state="unknown")[:MOST_OF_A_KIND]
+    ]
+
+
+def _bought_for_nobody(actor: Actor) -> list[Need]:
+    """On order at an upstream, for a client who does not want it any more."""
+    rows = Service.objects.select_related("upstream_order__upstream").filter(
+        organisation_id=actor.organisation_id,
+        status=ServiceStatus.CANCELLED,
+        upstream_order__state__in=("asked", "sent", "waiting"),
+        upstream_order__withdraw_asked_at=None,
+    )
+    text = "Withdraw it on the upstream’s page, or let the server come: it is free then."
+    return [
+        Need(
+            "upstream",
+            str(row.upstream_order.upstream_id),
+            f"{row.upstream_order} at {row.upstream_order.upstream.name} is open for {row}, which was cancelled",
+            text,
+            row.ended_at or row.upstream_order.asked_at,
+            "working",
+        )
+        for row in rows.order_by("ended_at")[:MOST_OF_A_KIND]
+        if row.upstream_order is not None
     ]
 
 

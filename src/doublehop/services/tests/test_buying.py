@@ -180,6 +180,22 @@ def test_withdrawn_before_it_is_sent_and_while_it_waits(shop):
         fleet.withdraw_upstream_order(shop.rosa, row.pk)
 
 
+def test_staff_read_of_what_is_on_order_for_a_client_who_cancelled(shop):
+    def told():
+        return [need.heading for need in needs_a_person(shop.rosa) if "was cancelled" in need.heading]
+
+    row = shop.buy()
+    run_jobs()
+    assert told() == []
+    actions.cancel_service(shop.rosa, shop.service.pk, reason="Not wanted any more")
+    assert told() == [f"{row} at {row.upstream.name} is open for {shop.service}, which was cancelled"]
+    fleet.withdraw_upstream_order(shop.rosa, row.pk)
+    run_jobs()
+    shop.later()
+    assert only().state == "withdrawn"
+    assert told() == []
+
+
 def test_a_withdrawal_that_comes_too_late_finds_it_filled(shop):
     row = shop.buy()
     run_jobs()
