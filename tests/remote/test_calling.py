@@ -60,6 +60,15 @@ def test_two_commands_have_two_keys(remote: Run, service: Standin) -> None:
     assert first != second
 
 
+def test_a_lost_detach_is_repeated_by_the_number_since_the_machines_name_may_be_gone(
+    remote: Run, service: Standin
+) -> None:
+    _with_service(service, Answer(cut=True))
+    said = remote("detach", "7", "--yes", "--patience", "0")
+    assert said.code == 5
+    assert "Name it S-3001 then. Give the same command again with --key " in said.err
+
+
 def test_a_write_without_any_answer_names_its_key_and_the_same_key_can_be_given_again(
     remote: Run, service: Standin
 ) -> None:
@@ -69,6 +78,7 @@ def test_a_write_without_any_answer_names_its_key_and_the_same_key_can_be_given_
     assert "It is not known whether the request arrived" in said.err
     key = service.of("POST")[0].headers["idempotency-key"]
     assert f"--key {key}" in said.err
+    assert "Name it S-" not in said.err
     _with_service(service, Answer(QUEUED, 202))
     assert remote("reboot", "7", "--yes", "--key", key).code == 0
     assert {one.headers["idempotency-key"] for one in service.of("POST")} == {key}

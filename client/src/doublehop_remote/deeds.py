@@ -73,7 +73,13 @@ def _bind(
         )
         return DONE
     _confirm(options, name, None)
-    row = api.write(target, body, key=_key(options))
+    try:
+        row = api.write(target, body, key=_key(options))
+    except Stop as stop:
+        if options.key in stop.step:
+            # It may be detached by now, and then its machine's names find it no more.
+            stop.step = f"Name it {number('S', service.get('number'))} then. {stop.step}"
+        raise
     if options.json:
         print(json.dumps(row, indent=2))
     else:
