@@ -1,5 +1,6 @@
 """What a period will come to: usage so far with its forecast and the free burst time that is left."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -19,9 +20,9 @@ from doublehop.bandwidth.forecast import (
     spread,
 )
 from doublehop.bandwidth.money import cut_to_minor_units
-from doublehop.bandwidth.queries.metered import Metered, horizon, metered, totals_of
+from doublehop.bandwidth.queries.metered import Metered, Window, horizon, metered, totals_of
 from doublehop.bandwidth.reckoning import share_of
-from doublehop.bandwidth.slots import SLOTS_PER_DAY, start_of
+from doublehop.bandwidth.slots import SLOTS_PER_DAY, slot_of, start_of
 from doublehop.organisations.actor import Actor
 from doublehop.services.charging import Span, Subject, count, subject_of
 from doublehop.services.queries.services import service
@@ -97,6 +98,8 @@ def outlook_of(subject: Subject, span: Span, now: datetime, *, forecasts: bool =
         burst = burst_left(span.contract, span.period, so_far)
         gaps = (counted.reckoned.gap_in, counted.reckoned.gap_out)
         known = _known(subject, counted.metered, until) if runs else so_far
+        if counted.totals and runs:
+            known = _with_totals(known, counted.bare, until)
     if not runs:
         return Outlook(usage, None, None, burst)
     made = forecast(span.contract, span.period, so_far, known, gaps)
@@ -115,6 +118,19 @@ def _known(subject: Subject, counted: Metered, until: int) -> Slots:
         return so_far
     found = metered(subject.windows, first, until)
     return replace(found.slots, measured=found.as_wired)
+
+
+def _with_totals(known: Slots, windows: Sequence[Window], until: int) -> Slots:
+    """The days of which both are known: what ports carried, and what upstreams counted of the machines that have none."""
+    first = max(known.first, -(-slot_of(max(one.since for one in windows)) // SLOTS_PER_DAY) * SLOTS_PER_DAY)
+    beside = spread(totals_of(windows, start_of(first), start_of(until)), first)
+    both = known.part(first, min(until, first + beside.measured.size))
+    size = both.measured.size
+    return replace(
+        both,
+        octets_in=both.octets_in + beside.octets_in[:size],
+        octets_out=both.octets_out + beside.octets_out[:size],
+    )
 
 
 def _known_totals(subject: Subject, until: int) -> Slots:

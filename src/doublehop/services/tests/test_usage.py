@@ -327,6 +327,27 @@ class TestUsage:
         assert (seen.burst.slots, seen.burst.used) == (0, 4 * SLOTS_PER_DAY)
         assert (seen.forecast.days, seen.forecast.low) == (4, 140)
 
+    def test_of_a_pool_both_kinds_of_figures_go_on(self, cast, product, machines):
+        """One machine with a port, a GB an hour; one that its upstream counts, 24 GB a day: 48 GB a day together."""
+        contract_from(cast, product, NOVEMBER, method="volume_out", pooled=True)
+        service, _ = [attached(cast, product, one, NOVEMBER - HOUR) for one in machines]
+        wire(machines[0])
+        flow(machines[0], slot_of(NOVEMBER), [(0, 10**9 // 12)] * 9 * SLOTS_PER_DAY)
+        for day in range(9):
+            start = NOVEMBER + timedelta(days=day)
+            Total.objects.create(
+                server_id=machines[1].pk,
+                start=start,
+                end=start + timedelta(days=1),
+                octets_out=24 * 10**9,
+                source="theirs",
+                unit="GB",
+                read_at=NOW,
+            )
+        made = outlook(cast.rosa, service.pk, now=NOVEMBER + timedelta(days=9)).forecast
+        assert made.days == 9
+        assert abs(made.likely - 30 * 48) < 30
+
     def test_octets_of_a_gap_are_used_before_anything_is_forecast(self, cast, product, machines):
         contract_from(cast, product, NOVEMBER, method="volume_out", included="5000")
         service = attached(cast, product, machines[0], NOVEMBER - HOUR)
