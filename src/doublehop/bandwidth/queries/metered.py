@@ -4,10 +4,11 @@ Whoever calls this has decided whose they are (services.charging); no face may.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime
 
 import numpy as np
+from django.db.models import QuerySet
 from numpy.typing import NDArray
 
 from doublehop.bandwidth import store
@@ -127,25 +128,17 @@ def horizon(windows: Sequence[Window], now: datetime) -> int:
     return current - 1 if late else current
 
 
+def pieces_of(rows: QuerySet[Total]) -> list[Piece]:
+    """Figures as they came, in the order of ``rows``."""
+    names = (field.name for field in fields(Piece))
+    return [Piece(*row) for row in rows.values_list(*names)]
+
+
 def totals_of(windows: Sequence[Window], start: datetime, end: datetime) -> list[Piece]:
     """What upstreams counted, of one source a day, wholly within a window and within ``start`` to ``end``."""
     kept: list[Piece] = []
     for server_id in {one.server_id for one in windows}:
-        rows = Total.objects.filter(server_id=server_id, start__gte=start, end__lte=end)
-        pieces = [
-            Piece(*row)
-            for row in rows.values_list(
-                "start",
-                "end",
-                "octets_in",
-                "octets_out",
-                "source",
-                "unit",
-                "read_at",
-                "sample_history",
-                "counted_seconds",
-            )
-        ]
+        pieces = pieces_of(Total.objects.filter(server_id=server_id, start__gte=start, end__lte=end))
         mine = [one for one in windows if one.server_id == server_id]
         kept += of_one_source(piece for piece in pieces if any(_holds(window, piece) for window in mine))
     return sorted(kept, key=lambda one: one.start)

@@ -25,6 +25,7 @@ from doublehop.bandwidth.figures import (
     of_one_source,
 )
 from doublehop.bandwidth.models import Fetching, Total
+from doublehop.bandwidth.queries.metered import pieces_of
 from doublehop.bandwidth.queries.sight import Sight
 from doublehop.bandwidth.slots import SLOT_SECONDS, slot_of, start_of
 from doublehop.bandwidth.spans import Grain, Span
@@ -65,21 +66,7 @@ def pieces_seen(sight: Sight, server_id: int, start: datetime, end: datetime) ->
 
 
 def _pieces(server_id: int, first: datetime, last: datetime) -> list[Piece]:
-    rows = Total.objects.filter(server_id=server_id, start__range=(first, last))
-    return [
-        Piece(*row)
-        for row in rows.values_list(
-            "start",
-            "end",
-            "octets_in",
-            "octets_out",
-            "source",
-            "unit",
-            "read_at",
-            "sample_history",
-            "counted_seconds",
-        )
-    ]
+    return pieces_of(Total.objects.filter(server_id=server_id, start__range=(first, last)))
 
 
 # ---------------------------------------------------------------- the chart

@@ -6,7 +6,7 @@ from django.utils import timezone
 from tests.stage import a_service
 
 from doublehop.bandwidth import store
-from doublehop.bandwidth.models import Block, Wiring
+from doublehop.bandwidth.models import Block, Total, Wiring
 from doublehop.bandwidth.slots import slot_of
 from doublehop.services.actions.contracts import ContractForm, version_of
 from doublehop.services.actions.statements import close_due
@@ -33,6 +33,22 @@ def flow(server, first, values, number=1):
         Block.objects.update_or_create(
             pk=store.block_id(server.upstream_id, first + place),
             defaults={"records": store.pack([*others, (number, *pair)])},
+        )
+
+
+def days_of(server, first, days, *, read_at, octets_in=0, octets_out):
+    """As an upstream counted them, on these days after ``first``."""
+    for day in days:
+        start = first + timedelta(days=day)
+        Total.objects.create(
+            server_id=server.pk,
+            start=start,
+            end=start + timedelta(days=1),
+            octets_in=octets_in,
+            octets_out=octets_out,
+            source="tower",
+            unit="GiB",
+            read_at=read_at,
         )
 
 

@@ -21,7 +21,7 @@ from doublehop.services.actions import statements as actions
 from doublehop.services.models import Adjustment, Attachment, Statement
 from doublehop.services.queries import statements as queries
 from doublehop.services.queries.usage import usage
-from doublehop.services.tests.metering import attached, contract_from, flow, wire
+from doublehop.services.tests.metering import attached, contract_from, days_of, flow, wire
 
 pytestmark = pytest.mark.django_db
 OCTOBER, NOVEMBER = datetime(2026, 10, 1, tzinfo=UTC), datetime(2026, 11, 1, tzinfo=UTC)
@@ -66,17 +66,7 @@ def checked(row, **which):
 
 def of_days(server, days):
     """A GB out on each of these days of October, as an upstream counted them."""
-    for day in days:
-        start = OCTOBER + timedelta(days=day)
-        Total.objects.create(
-            server_id=server.pk,
-            start=start,
-            end=start + timedelta(days=1),
-            octets_out=GB,
-            source="tower",
-            unit="GiB",
-            read_at=CLOSED + timedelta(days=4),
-        )
+    days_of(server, OCTOBER, days, octets_out=GB, read_at=CLOSED + timedelta(days=4))
 
 
 def _staff_of(row):

@@ -23,7 +23,7 @@ from doublehop.services.models import Attachment, ContractVersion, Service
 from doublehop.services.queries.contracts import contract_versions, preview_contract
 from doublehop.services.queries.outlook import TOO_EARLY, outlook
 from doublehop.services.queries.usage import usage
-from doublehop.services.tests.metering import attached, contract_from, flow, wire
+from doublehop.services.tests.metering import attached, contract_from, days_of, flow, wire
 
 pytestmark = pytest.mark.django_db
 NOVEMBER = datetime(2026, 11, 1, tzinfo=UTC)
@@ -276,18 +276,7 @@ class TestUsage:
     def test_totals_of_an_upstream_are_a_volume(self, cast, product, machines):
         contract_from(cast, product, NOVEMBER, method="volume_sum")
         service = attached(cast, product, machines[0], NOVEMBER + HOUR)
-        for day in range(3):
-            start = NOVEMBER + timedelta(days=day)
-            Total.objects.create(
-                server_id=machines[0].pk,
-                start=start,
-                end=start + timedelta(days=1),
-                octets_in=10**9,
-                octets_out=10**9,
-                source="theirs",
-                unit="GB",
-                read_at=NOW,
-            )
+        days_of(machines[0], NOVEMBER, range(3), octets_in=10**9, octets_out=10**9, read_at=NOW)
         seen = usage(cast.rosa, service.pk, now=NOW)
         # The day in which it was attached is nobody's.
         assert (seen.from_totals, seen.reckoned.quantity, seen.reckoned.amount) == (True, 4, Decimal("8.00"))
@@ -295,18 +284,7 @@ class TestUsage:
     def test_a_forecast_is_made_of_them_too(self, cast, product, machines):
         contract_from(cast, product, NOVEMBER, method="volume_sum")
         service = attached(cast, product, machines[0], NOVEMBER - HOUR)
-        for day in range(9):
-            start = NOVEMBER + timedelta(days=day)
-            Total.objects.create(
-                server_id=machines[0].pk,
-                start=start,
-                end=start + timedelta(days=1),
-                octets_in=10**9,
-                octets_out=10**9,
-                source="theirs",
-                unit="GB",
-                read_at=NOW,
-            )
+        days_of(machines[0], NOVEMBER, range(9), octets_in=10**9, octets_out=10**9, read_at=NOW)
         made = outlook(cast.rosa, service.pk, now=NOW).forecast
         assert made.days == 9
         assert made.low < 60 < made.high
@@ -333,17 +311,7 @@ class TestUsage:
         service, _ = [attached(cast, product, one, NOVEMBER - HOUR) for one in machines]
         wire(machines[0])
         flow(machines[0], slot_of(NOVEMBER), [(0, 10**9 // 12)] * 9 * SLOTS_PER_DAY)
-        for day in range(9):
-            start = NOVEMBER + timedelta(days=day)
-            Total.objects.create(
-                server_id=machines[1].pk,
-                start=start,
-                end=start + timedelta(days=1),
-                octets_out=24 * 10**9,
-                source="theirs",
-                unit="GB",
-                read_at=NOW,
-            )
+        days_of(machines[1], NOVEMBER, range(9), octets_in=0, octets_out=24 * 10**9, read_at=NOW)
         made = outlook(cast.rosa, service.pk, now=NOVEMBER + timedelta(days=9)).forecast
         assert made.days == 9
         assert abs(made.likely - 30 * 48) < 30
