@@ -33,8 +33,8 @@ class Part:
 
 PARTS = {
     "deep": Part(
-        "2,000 runs of `tests/proofs/test_never_twice.py`, everything asked by everybody: about two hours on two cores",
-        ("-m", "long", "tests/proofs/test_never_twice.py"),
+        "2,000 runs of `tests/proofs/test_never_twice.py`, everything asked by everybody: half an hour on two cores",
+        ("-m", "long", "-n", "2", "tests/proofs/test_never_twice.py"),
         {"DOUBLEHOP_RUNS": "2000", "DOUBLEHOP_DEEDS": "40"},
     ),
     "traffic": Part(
