@@ -228,8 +228,9 @@ def _open(actor: Actor, kind: OperationKind, facts: Facts) -> Refusal | None:
 
 
 def _is_in_the_way(actor: Actor, other: Operation) -> bool:
-    """What a brake holds of somebody else may never come to pass."""
-    return other.state != OperationState.HELD or other.organisation_id == actor.organisation_id
+    """What a brake holds of somebody else may never come to pass, and each suspends and unsuspends for itself."""
+    is_theirs_alone = other.state == OperationState.HELD or other.kind in HOLD_KINDS
+    return not is_theirs_alone or other.organisation_id == actor.organisation_id
 
 
 def _unknown(actor: Actor, kind: OperationKind, facts: Facts, reason: str) -> Refusal | None:

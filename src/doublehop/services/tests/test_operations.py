@@ -262,6 +262,28 @@ class TestSuspend:
         with pytest.raises(WrongState):
             ask(house.cast.rosa, OperationKind.SUSPEND, house.service)
 
+    def test_two_levels_suspend_and_unsuspend_at_the_same_time(self, house):
+        """Each has a hold of its own: what the other has under way is not in the way."""
+
+        def by_provider(kind):
+            return actions.request(
+                house.cast.ines, kind, server_id=house.web.pk, idempotency_key=str(kind), reason="spam"
+            )
+
+        house.stage.place.fault(Fault.UNREACHABLE, times=None)
+        ask(house.cast.rosa, OperationKind.SUSPEND, house.service)
+        run_jobs()
+        by_provider(OperationKind.SUSPEND)
+        assert Hold.objects.filter(lifted_at=None).count() == 2
+        house.stage.place.clear_faults()
+        run_all_jobs()
+        ask(house.cast.rosa, OperationKind.UNSUSPEND, house.service)
+        by_provider(OperationKind.UNSUSPEND)
+        run_all_jobs()
+        house.service.refresh_from_db()
+        assert house.service.status == "active"
+        assert effects(house) == ["port.set_enabled:off", "port.set_enabled:on"]
+
     def test_holds_of_two_levels_lift_one_by_one(self, house):
         ask(house.cast.rosa, OperationKind.SUSPEND, house.service)
         run_all_jobs()
