@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from django.db.models import Q
 from django.utils import timezone
 
 from doublehop.fleet.models import Hold, Server
@@ -39,6 +40,8 @@ OVERTAKING = HOLD_KINDS | {OperationKind.NULL_ROUTE, OperationKind.NULL_ROUTE_EN
 """What is done before anything else that waits at the server."""
 ADDRESS_KINDS = frozenset({OperationKind.SET_RDNS, OperationKind.NULL_ROUTE, OperationKind.NULL_ROUTE_END})
 """What is done to one address of the server: those of different addresses wait in line."""
+CALLED_OFF_BY_UNSUSPEND = ("taken_back", "restored")
+"""Why a suspension failed that somebody unsuspended before it had taken effect."""
 NEEDS: dict[OperationKind, tuple[Right, str | None]] = {
     OperationKind.REBOOT: (Right.POWER, "power"),
     OperationKind.POWER_ON: (Right.POWER, "power_switch"),
@@ -231,6 +234,21 @@ def _is_in_the_way(actor: Actor, other: Operation) -> bool:
     """What a brake holds of somebody else may never come to pass, and each suspends and unsuspends for itself."""
     is_theirs_alone = other.state == OperationState.HELD or other.kind in HOLD_KINDS
     return not is_theirs_alone or other.organisation_id == actor.organisation_id
+
+
+def was_given_way_to(unsuspend: Operation) -> bool:
+    """A suspension that was not carried out, or will not be, because of it: the hold alone would be left, and the machine on."""
+    if unsuspend.kind != OperationKind.UNSUSPEND:
+        return False
+    holds = [hold.pk for hold in open_holds([unsuspend.server_id])]
+    called_off = Q(state__in=OPEN_STATES) | Q(failure_code__in=CALLED_OFF_BY_UNSUSPEND)
+    return Operation.objects.filter(
+        called_off,
+        kind=OperationKind.SUSPEND,
+        organisation=unsuspend.organisation_id,
+        hold_id__in=holds,
+        pk__lt=unsuspend.pk,
+    ).exists()
 
 
 def _unknown(actor: Actor, kind: OperationKind, facts: Facts, reason: str) -> Refusal | None:

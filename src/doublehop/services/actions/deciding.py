@@ -11,6 +11,7 @@ from doublehop.organisations.once import caller_of, once
 from doublehop.organisations.refusals import BadInput, NotAllowed, NotHere, WrongState
 from doublehop.services.actions.operations import ring_look_again, ring_worker, settle_row, write_line
 from doublehop.services.actions.services import follow_holds
+from doublehop.services.guards import was_given_way_to
 from doublehop.services.lifecycle import CANCELLABLE, OperationKind, OperationState, StepState
 from doublehop.services.models import Operation
 from doublehop.services.wording import name_of
@@ -42,6 +43,8 @@ def cancel(actor: Actor, reference: str, *, key: str = "") -> Operation:
         raise WrongState(f"{name_of(operation)} has begun or ended; it cannot be taken back.")
     if operation.hold_id is not None:
         raise WrongState("A suspension is taken back by Unsuspend.")
+    if was_given_way_to(operation):
+        raise WrongState("The suspension gives way to it. Suspend again when it is done.")
     settle_row(operation, OperationState.CANCELLED, by=_decider(actor))
     write_line(actor, f"operation.{operation.kind}.cancelled", operation, result="cancelled")
     return operation

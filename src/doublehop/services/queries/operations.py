@@ -15,6 +15,7 @@ from doublehop.organisations.once import caller_of
 from doublehop.organisations.refusals import NotHere
 from doublehop.organisations.texts import searched
 from doublehop.services import wording
+from doublehop.services.guards import was_given_way_to
 from doublehop.services.lifecycle import (
     CANCELLABLE,
     PRESSING_STATES,
@@ -95,8 +96,8 @@ def steps_of(actor: Actor, row: Operation) -> Sequence[Step]:
 
 
 def can_be_cancelled(row: Operation) -> bool:
-    """While nothing was sent; a suspension is taken back by unsuspending."""
-    if row.state not in CANCELLABLE or row.hold_id is not None:
+    """While nothing was sent; a suspension is taken back by unsuspending, and that is not once a suspension gave way to it."""
+    if row.state not in CANCELLABLE or row.hold_id is not None or was_given_way_to(row):
         return False
     return not any(step.times_sent for step in row.steps.all())
 

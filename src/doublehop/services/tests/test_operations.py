@@ -18,8 +18,8 @@ from doublehop.services import actions
 from doublehop.services.actions.operations import settle_row
 from doublehop.services.lifecycle import OperationKind, OperationState
 from doublehop.services.models import Operation, Step
-from doublehop.services.queries import buttons, history, needs_a_person
-from doublehop.services.work import endings, loop, sweep
+from doublehop.services.queries import buttons, can_be_cancelled, history, needs_a_person
+from doublehop.services.work import endings, loop, sweep, work
 
 
 def effects(house, external_id="web"):
@@ -379,6 +379,31 @@ class TestTakingBack:
         operation.refresh_from_db()
         assert operation.state == OperationState.CANCELLED
         assert house.stage.place.effects("web") == []
+
+    def test_an_unsuspend_that_a_suspension_gave_way_to_is_carried_out(self, house):
+        """Without it the service would count as suspended, and the machine would stay on for good."""
+        run_all_jobs()
+        house.stage.place.fault(Fault.UNREACHABLE, times=None)
+        suspend = ask(house.cast.rosa, OperationKind.SUSPEND, house.service)
+        run_jobs()
+        unsuspend = ask(house.cast.rosa, OperationKind.UNSUSPEND, house.service)
+        for state in (OperationState.RUNNING, OperationState.FAILED):
+            assert fresh(suspend).state == state
+            assert not can_be_cancelled(fresh(unsuspend))
+            with pytest.raises(WrongState, match="gives way"):
+                actions.cancel(house.cast.rosa, unsuspend.reference)
+            work({"server_id": house.web.pk})
+        run_all_jobs()
+        assert fresh(unsuspend).state == OperationState.DONE
+
+    def test_an_unsuspend_that_waits_behind_something_else_is_taken_back(self, house):
+        ask(house.cast.rosa, OperationKind.SUSPEND, house.service)
+        run_all_jobs()
+        unsuspend = ask(house.cast.rosa, OperationKind.UNSUSPEND, house.service)
+        assert can_be_cancelled(fresh(unsuspend))
+        actions.cancel(house.cast.rosa, unsuspend.reference)
+        run_all_jobs()
+        assert effects(house) == ["port.set_enabled:off"]
 
     def test_a_worker_that_was_away_overwrites_nothing(self, house, monkeypatch):
         """Another took over and ended it; the first one comes back with what it had read."""
