@@ -160,9 +160,23 @@ def _go_on(asker: Actor, operation: Operation) -> None:
     refusal = why_not(asker, operation_kind, operation.server, operation.service, besides=operation.pk)
     if refusal is not None:
         raise refusal
+    if operation.service_id is None and _is_in_other_hands(operation):
+        raise WrongState(
+            f"{operation.server.label} was given to somebody else after this was asked.",
+            code="in_other_hands",
+        )
     set_deadlines(operation)
     operation.save(update_fields=["send_before", "settle_before"])
     begin(asker, operation)
+
+
+def _is_in_other_hands(operation: Operation) -> bool:
+    """Asked of the machine alone: whoever got it since, a client or an organisation below, is not whom it was meant for."""
+    since, server = {"since__gt": operation.asked_at}, operation.server
+    attached = server.attachments.filter(service__organisation_id=operation.organisation_id, **since)
+    return (
+        attached.exists() or server.allocations.filter(giver_id=operation.organisation_id, **since).exists()
+    )
 
 
 @transaction.atomic

@@ -5,12 +5,13 @@ from datetime import timedelta
 import pytest
 from django.db.models import F
 from django.utils import timezone
-from tests.stage import a_service, ask, run_all_jobs
+from tests.stage import a_product, a_service, ask, run_all_jobs
 
 from doublehop.fleet import actions as fleet
-from doublehop.fleet.models import Hold
+from doublehop.fleet.models import Allocation, Hold
 from doublehop.journal.models import Entry
 from doublehop.notices.models import Mail
+from doublehop.organisations.actions import create_client
 from doublehop.organisations.refusals import BadInput, NotAllowed, NotHere, WrongState
 from doublehop.services import actions
 from doublehop.services.actions import brakes
@@ -184,6 +185,27 @@ def test_what_changed_meanwhile_is_not_touched_by_the_approval(house, rows):
     assert (last.state, last.failure_code) == ("failed", "no_server")
     assert not operations_visible_to(house.cast.mara).filter(pk=last.pk).exists()
     assert house.stage.place.machines[last.server.external_id].port_enabled
+
+
+@pytest.mark.parametrize("gone_to", ["a client of the own", "another house"])
+def test_an_approval_does_not_meet_whoever_got_the_server_meanwhile(house, monkeypatch, gone_to):
+    monkeypatch.setattr(brakes, "LEAST_FREE", 0)
+    held = actions.request(
+        house.cast.ines, SUSPEND, server_id=house.web.pk, idempotency_key="unpaid", reason="Unpaid"
+    )
+    assert held.state == OperationState.HELD
+    actions.detach(house.cast.rosa, house.service.pk)
+    fleet.end_allocation(house.cast.ines, Allocation.objects.get(server=house.web, until=None).pk)
+    if gone_to == "another house":
+        fleet.allocate(house.cast.ines, house.web.pk, house.cast.birch.pk)
+    else:
+        client = create_client(house.cast.ines, name="Own Client")
+        a_service(house.cast.ines, client.pk, a_product(house.cast.ines), house.web)
+    actions.approve(house.cast.ines, Batch.objects.get().pk, count=1)
+    run_all_jobs()
+    held.refresh_from_db()
+    assert (held.state, held.failure_code) == ("failed", "in_other_hands")
+    assert house.stage.place.effects("web") == []
 
 
 def test_clients_learn_nothing_of_what_came_to_nothing(house, rows):
