@@ -10,6 +10,7 @@ from doublehop.organisations.actor import Actor, Duty
 from doublehop.organisations.once import caller_of, once
 from doublehop.organisations.refusals import BadInput, NotAllowed, NotHere, WrongState
 from doublehop.services.actions.operations import ring_look_again, ring_worker, settle_row, write_line
+from doublehop.services.actions.planning import undoes_all
 from doublehop.services.actions.services import follow_holds
 from doublehop.services.guards import was_given_way_to
 from doublehop.services.lifecycle import CANCELLABLE, OperationKind, OperationState, StepState
@@ -61,7 +62,7 @@ def settle(actor: Actor, reference: str, *, happened: bool, why: str) -> Operati
     why = texts.remark(why, field="why")
     if not why:
         raise BadInput("How do you know? It stands in the journal with your name.", field="why")
-    begun = not operation.steps.filter(state=StepState.PENDING).exists()
+    begun = not operation.steps.filter(state=StepState.PENDING).exists() and undoes_all(operation)
     if happened and operation.kind == OperationKind.UNSUSPEND and not begun:
         raise WrongState("Part of it was never begun. Say that it did not happen, and ask Unsuspend again.")
     state = OperationState.DONE if happened else OperationState.FAILED

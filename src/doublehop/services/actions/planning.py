@@ -3,7 +3,9 @@
 from collections.abc import Collection, Mapping, Sequence
 from datetime import timedelta
 
+from doublehop.fleet.actions.holds import Effect
 from doublehop.fleet.models import Server
+from doublehop.fleet.queries import open_holds
 from doublehop.services.lifecycle import NATURE, OperationKind, StepKind
 from doublehop.services.models import Operation, Service, Step, SuspendPolicy
 
@@ -35,6 +37,15 @@ WAY_PART = {
     "power": "power_switch",
     "permission": "access",
     "null_route": "null_route",
+}
+
+_UNDO = {
+    "port": StepKind.PORT_ON,
+    "upstream": StepKind.UPSTREAM_UNSUSPEND,
+    "power": StepKind.POWER_ON,
+    "power_withdrawn": StepKind.RESTORE_POWER,
+    "permission": StepKind.PERMISSION_ON,
+    "null_route": StepKind.NULL_ROUTE_OFF,
 }
 
 SEND_WITHIN = {
@@ -71,6 +82,26 @@ def add_steps(
         )
         for number, kind in enumerate(kinds)
     )
+
+
+def undoing(effects: Sequence[Effect]) -> list[tuple[StepKind, Effect]]:
+    """The steps, each with its parameters, that undo exactly these, the last first."""
+    planned: list[tuple[StepKind, Effect]] = []
+    for effect in reversed(effects):
+        kind = _UNDO[str(effect["way"])]
+        parameters = {"address": effect["address"]} if "address" in effect else {}
+        if effect["was"] and (kind, parameters) not in planned:
+            planned.append((kind, parameters))
+    return planned
+
+
+def undoes_all(unsuspend: Operation) -> bool:
+    """Not when its hold inherited more after it was planned, and nobody is left who would inherit that in turn."""
+    holds = list(open_holds([unsuspend.server_id]))
+    if unsuspend.kind != OperationKind.UNSUSPEND or [hold.pk for hold in holds] != [unsuspend.hold_id]:
+        return True
+    planned = [(step.kind, step.parameters) for step in unsuspend.steps.all()]
+    return all(step in planned for step in undoing(holds[0].effects))
 
 
 def suspend_ways(server: Server, service: Service | None) -> str:

@@ -26,6 +26,7 @@ from doublehop.services.lifecycle import OperationKind, OperationState
 from doublehop.services.models import Operation, Step
 from doublehop.services.queries import buttons, needs_a_person
 from doublehop.services.work import sweep, work
+from doublehop.services.work.settling import look_again
 
 REBOOT, SUSPEND, UNSUSPEND = OperationKind.REBOOT, OperationKind.SUSPEND, OperationKind.UNSUSPEND
 POWER_ON, POWER_OFF = OperationKind.POWER_ON, OperationKind.POWER_OFF
@@ -329,6 +330,38 @@ class TestSuspendExactly:
         house.service.refresh_from_db()
         assert house.service.status == "active"
         assert not Hold.objects.filter(lifted_at__isnull=True).exists()
+
+    def test_what_was_inherited_since_is_not_forgotten_by_an_unsuspend_that_is_settled_late(self, house):
+        """The provider suspended and unsuspended while the outcome was unknown: that is the reseller's to undo now."""
+        house.product.suspend_policy = actions.create_suspend_policy(
+            house.cast.rosa, "Null route", ["null_route"]
+        )
+        house.product.save()
+        ask(house.cast.rosa, SUSPEND, house.service)
+        run_all_jobs()
+        house.stage.place.fault(Fault.UNKNOWN_AFTER_ACTING, on="null_route.set")
+        undo = ask(house.cast.rosa, UNSUSPEND, house.service)
+        run_jobs()
+        house.stage.place.fault(Fault.UNREACHABLE, on="null_route.read", times=1)
+        expire(undo)
+        Job.objects.update(run_at=timezone.now())
+        run_jobs()
+        assert fresh(undo).state == OperationState.UNKNOWN
+        by_provider(house, SUSPEND, "abuse")
+        run_jobs()
+        by_provider(house, UNSUSPEND, "over")
+        run_jobs()
+        assert fresh(undo).state == OperationState.UNKNOWN
+        assert house.stage.place.machines["web"].port_enabled is False
+        with pytest.raises(WrongState, match="again"):
+            actions.settle(house.cast.rosa, undo.reference, happened=True, why="it answers")
+        look_again({"operation_id": undo.pk})
+        assert fresh(undo).state == OperationState.FAILED
+        ask(house.cast.rosa, UNSUSPEND, house.service)
+        run_all_jobs()
+        assert house.stage.place.machines["web"].port_enabled is True
+        house.service.refresh_from_db()
+        assert house.service.status == "active"
 
     def test_a_machine_that_hides_its_power_is_not_said_to_have_been_on(self, house):
         house.product.suspend_policy = actions.create_suspend_policy(house.cast.rosa, "Power off", ["power"])

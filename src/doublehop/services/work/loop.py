@@ -21,9 +21,9 @@ from doublehop.jobs.engine import JobFunction, Periodic
 from doublehop.jobs.queries import rung
 from doublehop.services.actions import batches
 from doublehop.services.actions.operations import ring_worker, work_key
-from doublehop.services.actions.planning import LEVEL_WITHIN, add_steps
+from doublehop.services.actions.planning import LEVEL_WITHIN, add_steps, undoing
 from doublehop.services.guards import HOLD_KINDS, OVERTAKING
-from doublehop.services.lifecycle import OperationKind, OperationState, StepKind, StepState
+from doublehop.services.lifecycle import OperationKind, OperationState, StepState
 from doublehop.services.models import Operation
 from doublehop.services.work.endings import fail, finish, park
 from doublehop.services.work.sending import Wait
@@ -129,21 +129,7 @@ def _plan_unsuspend(operation: Operation) -> None:
     operation.save(update_fields=["hold_id"])
     if len(holds) > 1:
         return
-    undo = {
-        "port": StepKind.PORT_ON,
-        "upstream": StepKind.UPSTREAM_UNSUSPEND,
-        "power": StepKind.POWER_ON,
-        "power_withdrawn": StepKind.RESTORE_POWER,
-        "permission": StepKind.PERMISSION_ON,
-        "null_route": StepKind.NULL_ROUTE_OFF,
-    }
-    planned: list[tuple[StepKind, dict[str, object]]] = []
-    for effect in reversed(own.effects):
-        kind = undo[str(effect["way"])]
-        parameters = {"address": effect["address"]} if "address" in effect else {}
-        if effect["was"] and (kind, parameters) not in planned:
-            planned.append((kind, parameters))
-    for kind, parameters in planned:
+    for kind, parameters in undoing(own.effects):
         add_steps(operation, [kind], parameters)
 
 

@@ -16,6 +16,7 @@ from doublehop.fleet import door
 from doublehop.fleet.door import NotSent
 from doublehop.organisations.vault import VaultClosed
 from doublehop.services.actions.operations import ring_look_again
+from doublehop.services.actions.planning import undoes_all
 from doublehop.services.lifecycle import Nature, OperationState, StepState
 from doublehop.services.models import Operation, Step
 from doublehop.services.work.endings import fail, finish
@@ -92,10 +93,11 @@ def _settle(pk: int, read: list[tuple[int, bool, str]]) -> None:
             move(step, StepState.DONE)
             step.settled_at, step.note = timezone.now(), f"Read back later: {state}"
             step.save()
+    unsent = operation.steps.filter(state=StepState.PENDING).exclude(nature=Nature.READ)
     if not all(is_so for _, is_so, _ in read):
         seen = ", ".join(state for _, is_so, state in read if not is_so)
         fail(operation, NotSent("read_back", f"Read back later: it did not happen, it reads {seen}."))
-    elif operation.steps.filter(state=StepState.PENDING).exclude(nature=Nature.READ).exists():
+    elif unsent.exists() or not undoes_all(operation):
         fail(
             operation,
             NotSent("read_back", "Read back later: begun, but part of it was never sent. Ask for it again."),
