@@ -54,10 +54,12 @@ class ServerOut(Schema):
     power_state: str
     power_read_at: datetime | None
     health: str
+    health_read_at: datetime | None
     suspended: bool
     suspended_by_you: bool
     suspension_asked: bool
     rescue_active: bool | None
+    rescue_read_at: datetime | None
     addresses_read_at: datetime | None
     protected: bool
     capabilities: list[str]
@@ -161,8 +163,10 @@ def _out(
         "power_state": row.power_state,
         "power_read_at": row.power_read_at,
         "health": row.health,
+        "health_read_at": row.health_read_at,
         "suspended": held,
         "rescue_active": row.rescue_active,
+        "rescue_read_at": row.rescue_read_at,
         "addresses_read_at": row.addresses_read_at,
         "protected": row.protected,
         "capabilities": row.capabilities,

@@ -208,3 +208,11 @@ def test_permissions_say_what_one_may_and_what_was_passed_on(house):
     mine = Program(cast.rosa, "read", client_id=cast.quillfeather.pk)
     told = mine.get(f"/servers/{service.server_id}/permissions").json()
     assert (told["given"], "suspend" in told["rights"], "view" in told["rights"]) == ([], False, True)
+
+
+def test_whatever_was_read_of_a_machine_has_its_time_beside_it(house):
+    cast, _, service = house
+    run_all_jobs()
+    told = Program(cast.rosa).get(f"/servers/{service.server_id}").json()
+    assert (told["power_state"], told["health"], told["rescue_active"]) == ("on", "ok", False)
+    assert all(told[f"{what}_read_at"] for what in ("power", "health", "rescue"))
