@@ -151,7 +151,9 @@ def _test_bmc(record: Values, limits: Limits, reach: Reach) -> tuple[tuple[str, 
         assert client is not None  # noqa: S101 (the caller chose records with a BMC)
         try:
             bmc = Bmc(client, text_of(record, "bmc_system"))
-            text = f"power is {bmc.power()}; identity: " + ", ".join(i.kind for i in bmc.identify())
+            text = f"power is {bmc.power()}; identity: " + ", ".join(
+                i.kind.replace("_", " ") for i in bmc.identify()
+            )
         finally:
             client.close()
     except UpstreamError as error:

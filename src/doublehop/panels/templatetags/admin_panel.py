@@ -11,6 +11,14 @@ from doublehop.services import wording
 
 register = template.Library()
 
+_IDENTIFIERS = {
+    "mac": "MAC",
+    "serial": "serial",
+    "system_uuid": "system UUID",
+    "recorded_mac": "MAC as recorded",
+    "recorded_serial": "serial as recorded",
+}
+
 
 @register.filter
 def operation_name(operation: Any) -> str:
@@ -32,10 +40,20 @@ def asked_by(operation: Any, actor: Actor) -> str:
 
 
 @register.filter
+def identifier_name(kind: str) -> str:
+    """``system UUID``. A driver may bring kinds of its own."""
+    return _IDENTIFIERS.get(kind, kind.replace("_", " "))
+
+
+@register.filter
 def proven(server: Any) -> str:
-    """``serial SN-4711, mac 02:00:…``: what the machine was proven by at attach, else as it was last read."""
+    """``serial SN-4711, MAC 02:00:…``: what the machine was proven by at attach, else as it was last read."""
     recorded = server.recorded_identity or {"identifiers": server.identifiers}
-    return ", ".join(f"{kind} {value}" for kind, value, proof in recorded["identifiers"] if proof == "strong")
+    return ", ".join(
+        f"{identifier_name(kind)} {value}"
+        for kind, value, proof in recorded["identifiers"]
+        if proof == "strong"
+    )
 
 
 @register.filter

@@ -1,6 +1,7 @@
 """The small parts: what is known, when it was known, and what is not known."""
 
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 
 import pytest
 import time_machine
@@ -10,6 +11,7 @@ from django.test import RequestFactory
 from doublehop.panels import words
 from doublehop.panels.looks import LOOKS, look
 from doublehop.panels.menu import MenuCount, admin_menu_for
+from doublehop.panels.templatetags.admin_panel import identifier_name, proven
 
 NOW = datetime(2026, 11, 23, 14, 5, tzinfo=UTC)
 HOSTILE = '<script>alert(1)</script>" onmouseover="x'
@@ -156,3 +158,17 @@ def test_the_menu_marks_one_place_and_counts_what_waits():
 )
 def test_how_long_something_waits(seconds, text):
     assert words.span(timedelta(seconds=seconds)) == text
+
+
+def test_identifiers_are_called_as_people_call_them():
+    known = [
+        ("mac", "02:00:00:00:00:01", "strong"),
+        ("system_uuid", "d0b1", "strong"),
+        ("serial", "7", "weak"),
+    ]
+    server = SimpleNamespace(recorded_identity={"identifiers": known})
+    assert proven(server) == "MAC 02:00:00:00:00:01, system UUID d0b1"
+    assert [identifier_name(kind) for kind in ("recorded_serial", "rack_unit")] == [
+        "serial as recorded",
+        "rack unit",
+    ]
