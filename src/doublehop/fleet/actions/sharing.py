@@ -64,7 +64,7 @@ def set_group_members(actor: Actor, group_id: int, server_ids: Iterable[int]) ->
     if len(servers) != len(wanted):
         raise NotHere
     group.servers.set(servers)
-    sentence = f"{len(servers)} servers"
+    sentence = "1 server" if len(servers) == 1 else f"{len(servers)} servers"
     record.write(
         actor, "server_group.changed", ("server_group", group.pk), target_label=group.name, sentence=sentence
     )

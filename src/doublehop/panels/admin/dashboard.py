@@ -114,7 +114,11 @@ def _figures(actor: Actor) -> list[tuple[str, str, str]]:
     return [
         (_up_to(count_up_to(servers, MOST_COUNTED)), "", f"servers: {_up_to(on)} on, {_up_to(free)} free"),
         (_up_to(active), "", f"active services, {_up_to(suspended)} suspended"),
-        (_up_to(pending), "", "services waiting for a server"),
+        (
+            _up_to(pending),
+            "",
+            "service waiting for a server" if pending == 1 else "services waiting for a server",
+        ),
         (str(len(states)), "", f"operations today: {done} done"),
     ]
 
