@@ -19,6 +19,7 @@ from doublehop.panels.admin.services import address_of
 from doublehop.panels.gates import actor_of, key_of
 from doublehop.panels.keyset import page_of, sort_of
 from doublehop.panels.looks import LOOKS
+from doublehop.panels.words import money
 from doublehop.services import actions, queries
 from doublehop.services.lifecycle import ServiceStatus
 
@@ -127,12 +128,16 @@ def _choices(actor: Actor, request: HttpRequest, form: Filled) -> dict[str, Any]
     options = [(str(row.pk), f"{row.name} ({row.number})") for row in listed[:MOST_LISTED]]
     if chosen is not None and str(chosen.pk) not in dict(options):
         options.insert(0, (str(chosen.pk), f"{chosen.name} ({chosen.number})"))
-    products = queries.products_visible_to(actor)[:MOST_LISTED]
+    products = list(queries.products_visible_to(actor)[:MOST_LISTED])
     return {
         "form": form,
         "clients": [("", "Choose a client"), *options],
         "more_clients": len(listed) > MOST_LISTED,
         "find": find,
+        "client_hint": "" if listed or find else "No client yet. Add one under Clients.",
+        "product_hint": "The price is taken over now; later changes of the product leave it alone."
+        if products
+        else "No product yet. Create one under Setup > Products/Services.",
         "products": [("", "Choose a product")]
-        + [(str(row.pk), f"{row.name}, {row.price} {row.currency} {row.cycle}") for row in products],
+        + [(str(row.pk), f"{row.name}, {money(row.price, row.currency)} {row.cycle}") for row in products],
     }
