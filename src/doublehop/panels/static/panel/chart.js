@@ -76,12 +76,15 @@
     };
     const rules = (u) => {
       const { ctx, bbox } = u;
+      const heights = lines.filter((line) => !line.above).map((line) => u.valToPos(line.value / size, "y", true));
       for (const line of lines) {
         if (line.above) { label(u, `${narrow ? line.short : line.label}, far above`, bbox.left + bbox.width - 6 * r, bbox.top + 12 * r, C[line.kind], C.card, true, "right"); continue; }
         const y = u.valToPos(line.value / size, "y", true);
         ctx.save(); ctx.strokeStyle = C[line.kind]; ctx.lineWidth = 1.5 * r; ctx.setLineDash(DASH[line.kind].map((n) => n * r));
         ctx.beginPath(); ctx.moveTo(bbox.left, y); ctx.lineTo(bbox.left + bbox.width, y); ctx.stroke(); ctx.restore();
-        label(u, narrow ? line.short : line.label, bbox.left + bbox.width - 6 * r, y - 6 * r, C[line.kind], C.card, true, "right");
+        /* words of a line right below another one stand below it, not across the other's */
+        const below = heights.some((other) => other < y && y - other < 18 * r);
+        label(u, narrow ? line.short : line.label, bbox.left + bbox.width - 6 * r, below ? y + 15 * r : y - 6 * r, C[line.kind], C.card, true, "right");
       }
       if (data.sample) {
         const { ctx: c } = u;
