@@ -183,5 +183,6 @@ def _options(service: Service, free: list[Server]) -> list[tuple[str, str]]:
 
 
 def _text_of(server: Server) -> str:
-    power = server.power_state or "not read yet"
-    return ", ".join(filter(None, (server.label, server.hostname, server.primary_address, power)))
+    """Its label once, where the provider has no other name for it than the hostname."""
+    told = (server.label, server.hostname, server.primary_address, server.power_state or "not read yet")
+    return ", ".join(dict.fromkeys(filter(None, told)))
