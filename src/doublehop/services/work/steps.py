@@ -39,7 +39,7 @@ SEND_AGAIN_AFTER = timedelta(seconds=20)
 """A level step that reads back unequal is sent again after so long: controllers take their time."""
 ASKED_BEFORE_CUT = 3
 LONGEST_LOOK_SECONDS = 10.0
-READ_BACK = "Read back: so"
+READ_BACK = "Read back: it is so"
 NOT_SEEN = "The reset was accepted, but the machine has not been seen on since."
 EARLIEST_ON = timedelta(seconds=45)
 """A machine that was seen away and is on again has restarted. One that only ever read on may not have gone yet:
