@@ -340,7 +340,7 @@ class _House:
         if server.missing_since is not None:
             return f"{server.label} is not listed any more."
         if server.withheld_since is not None:
-            return f"The permission on {server.label} is withheld at the provider."
+            return f"The permission on {server.label} is withheld at the provider. Give it back there, then press Refresh."
         if server.recorded_identity is not None:
             return f"{server.label} is attached already."
         return f"{server.label} is suspended here. Unsuspend it first." if server.pk in self.held else ""
