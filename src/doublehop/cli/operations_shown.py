@@ -8,7 +8,7 @@ from django.utils import timezone
 
 from doublehop.organisations.actor import SYSTEM
 from doublehop.services import wording
-from doublehop.services.lifecycle import OPERATION_LIFE, OperationState
+from doublehop.services.lifecycle import NATURE, OPERATION_LIFE, Nature, OperationState, StepKind
 from doublehop.services.models import Operation, Step
 from doublehop.services.queries import can_be_cancelled
 
@@ -103,7 +103,9 @@ def _facts(row: Operation) -> Iterator[tuple[str, str]]:
 def _known(step: Step) -> Iterator[str]:
     if step.identity_checked_at is not None:
         yield f"the machine was checked to be the right one {_at(step.identity_checked_at)}"
-    if step.sent_at is not None:
+    if step.sent_at is not None and NATURE[StepKind(step.kind)] is Nature.READ:
+        yield f"begun {_at(step.sent_at)}"
+    elif step.sent_at is not None:
         times = f"{step.times_sent} times, first " if step.times_sent > 1 else ""
         yield f"sent {times}{_at(step.sent_at)}"
         yield (

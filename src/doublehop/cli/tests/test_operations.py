@@ -14,14 +14,15 @@ from tests.stage import a_product, a_service, a_stage, ask, run_all_jobs
 
 from doublehop.cli import operations
 from doublehop.cli.arguments import parser
+from doublehop.cli.operations_shown import _known
 from doublehop.cli.stopping import WRONG, CannotGoOn
 from doublehop.cli.tests.runner import KEYS, doublehop
 from doublehop.driver_kit.conformance.world import Fault
 from doublehop.fleet import actions as fleet
 from doublehop.journal.models import Audience, Entry
 from doublehop.organisations.models import User
-from doublehop.services.lifecycle import OperationKind, OperationState
-from doublehop.services.models import Operation
+from doublehop.services.lifecycle import OperationKind, OperationState, StepKind, StepState
+from doublehop.services.models import Operation, Step
 
 pytestmark = pytest.mark.django_db
 ME = pwd.getpwuid(os.getuid()).pw_name
@@ -209,3 +210,9 @@ def test_how_it_starts_and_ends(tmp_path):
     for option in ("--since=soon", "--state=maybe", "--limit=0"):
         with pytest.raises(SystemExit):
             parser().parse_args(["operations", "list", option])
+
+
+def test_a_step_that_only_looks_is_not_said_to_have_acted():
+    looked = Step(kind=StepKind.AWAIT_ON, sent_at=timezone.now(), state=StepState.DONE)
+    (line,) = _known(looked)
+    assert line.startswith("begun ")
