@@ -77,7 +77,11 @@ def _actor(name: str) -> Actor:
         found = list(rows.filter(name__iexact=name)[:2])
         row = found[0] if len(found) == 1 else None
     if row is None:
-        raise CannotGoOn(f"There is no one organisation {name or 'yet'}.")
+        raise CannotGoOn(
+            f"There is no one organisation called {name}. *Staff and brand* in its panel has its name."
+            if name
+            else "There is no organisation yet. `doublehop init` makes the first."
+        )
     return _by_operator(row)
 
 
