@@ -410,6 +410,12 @@ def test_a_page_that_is_older_than_the_attachment_changes_nothing(host, provider
     assert "since the page was opened" in host.tab(service)
     assert provider.ask("service", str(service))["server"] == provider.ids["alpha"]
 
+    # Nor is a server taken out that nobody saw there.
+    form |= {"doublehop_server": "", "doublehop_server_was": provider.ids["beta"]}
+    assert host.http.post("/admin/service", params={"id": service}, data=form).status_code == 303
+    assert provider.ask("service", str(service))["server"] == provider.ids["alpha"]
+    assert "since the page was opened" in host.tab(service)
+
 
 def test_no_server_is_chosen_for_what_has_ended_before_create_took_it_back(host, provider, shop):
     service = shop.active("alpha")

@@ -51,7 +51,7 @@ class Attaching
             }
             $panel = new Panel($this->params, Settings::COMMAND_SECONDS);
             $chosen = $named === '' ? $chosen : (string) $this->named($panel, $named);
-            $chosen === '' ? $this->detach($panel) : $this->attach($panel, (int) $chosen, $was);
+            $chosen === '' ? $this->detach($panel, $was) : $this->attach($panel, (int) $chosen, $was);
         } catch (Problem $problem) {
             $unknown = $problem->kind === Problem::UNKNOWN;
             $outcome = $unknown ? ' The list shows which server it is now.' : ' The server was not changed.';
@@ -104,8 +104,7 @@ class Attaching
         $now = (string) ($service['server_id'] ?? '');
         if ($now !== (string) $server) {
             if ($now !== $was) {
-                $this->note('The service has got another server since the page was opened. Nothing was changed: look at the list.');
-                return;
+                throw self::overtaken();
             }
             $path = '/services/' . (int) $service['id'] . ($now === '' ? '/attach' : '/swap');
             $chosen = ['server_id' => $server, 'reason' => Asking::by('Chosen in the billing system')];
@@ -121,15 +120,23 @@ class Attaching
         $this->note(Panel::label($service) . " is the server of this service now (number {$service['number']}).$create");
     }
 
-    private function detach(Panel $panel): void
+    private function detach(Panel $panel, string $was): void
     {
         $service = $panel->bound();
         if (($service['server_id'] ?? null) === null) {
             return;
         }
+        if ((string) $service['server_id'] !== $was) {
+            throw self::overtaken();
+        }
         $path = '/services/' . (int) $service['id'] . '/detach';
         (new Asking($panel))->once('POST', $path, 'attach', ['reason' => Asking::by('Taken out in the billing system')]);
         $this->note(Panel::label($service) . ' was taken out of this service. The machine was not touched.');
+    }
+
+    private static function overtaken(): Problem
+    {
+        return new Problem(Problem::NOT_SENT, 'The service has got another server since the page was opened: look at the list.');
     }
 
     private function isActiveHere(): bool
