@@ -196,6 +196,11 @@ def test_sold_options_are_done_when_a_person_says_so_and_not_before(host, provid
     assert bought(Memory="128 GB") == "success"
     assert "a person delivers them" in last_told(host)
 
+    host.sql("UPDATE tblproducts SET configoption7 = 'asked' WHERE id = ?", product)
+    assert "for a person to deliver" in bought(Memory="256 GB")
+    host.sql("UPDATE tblproducts SET configoption7 = 'noted' WHERE id = ?", product)
+    assert bought(Memory="256 GB") == "success"
+    assert "a person delivers them" in last_told(host), "nobody has confirmed them"
 
 def minutes_pass(host, service):
     (row,) = [one for one in host.state("mod_doublehop")["mod_doublehop"] if one["service_id"] == service]

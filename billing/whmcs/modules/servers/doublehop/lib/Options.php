@@ -38,14 +38,15 @@ class Options
         }
         $told = (array) ($data['options_told'] ?? []);
         $isTold = ($told['of'] ?? null) === $now;
-        if (Settings::optionsAreAsked($this->params) && !($isTold && $this->isConfirmedBy((int) $told['at']))) {
+        $isAsked = Settings::optionsAreAsked($this->params);
+        if ($isAsked && !($isTold && $this->isConfirmedBy((int) $told['at']))) {
             if (!$isTold) {
                 $this->store->write($this->serviceId, ['options_told' => ['of' => $now, 'at' => time()]]);
             }
             return implode(', ', $open);
         }
         $this->store->write($this->serviceId, ['options' => $now, 'options_told' => null]);
-        $how = $isTold ? Asking::by('confirmed as delivered') : 'the panel knows nothing of them, a person delivers them';
+        $how = $isAsked ? Asking::by('confirmed as delivered') : 'the panel knows nothing of them, a person delivers them';
         Guarded::log('configurable options: ' . implode(', ', $open) . ": $how.", $this->params);
         return '';
     }
