@@ -202,10 +202,11 @@ def test_sold_options_are_done_when_a_person_says_so_and_not_before(host, provid
     assert bought(Memory="256 GB") == "success"
     assert "a person delivers them" in last_told(host), "nobody has confirmed them"
 
-def minutes_pass(host, service):
+
+def minutes_pass(host, service, since="options_told"):
     (row,) = [one for one in host.state("mod_doublehop")["mod_doublehop"] if one["service_id"] == service]
     data = json.loads(row["data"])
-    data["options_told"]["at"] -= 120
+    data[since]["at"] -= 120
     host.sql("UPDATE mod_doublehop SET data = ? WHERE service_id = ?", json.dumps(data), service)
 
 
@@ -224,6 +225,19 @@ def test_the_number_stays_in_its_field_and_no_client_reads_the_field(host, provi
     page = host.client_page(service, MARA).text
     assert number not in page
     assert "Doublehop" not in page
+
+
+def test_what_an_earlier_form_was_filled_in_with_is_not_filled_in_by_a_later_one(host, provider, shop):
+    service = shop.order()
+    hooks = host.folder / "modules/servers/doublehop/hooks.php"
+    away = hooks.rename(hooks.with_name("hooks.away"))  # as before the product's settings are saved once more
+    try:
+        host.save(service, provider.ids["alpha"])
+    finally:
+        away.rename(hooks)
+    minutes_pass(host, service, "fill")
+    host.save(service, provider.ids["alpha"], domain="typed.example.org")
+    assert host.service(service)["domain"] == "typed.example.org"
 
 
 def test_who_pressed_in_whmcs_stands_in_the_journal(host, provider, shop):

@@ -11,6 +11,8 @@ class Attaching
     public const FIELD_WAS = 'doublehop_server_was';
     public const FIELD_NAMED = 'doublehop_server_named';
     private const MOST_ALIKE = 200;
+    /** So long after a choice WHMCS may still store the form that it was made in. */
+    private const FORM_SECONDS = 60;
 
     /** @var array<string, mixed> */
     private $params;
@@ -115,7 +117,8 @@ class Attaching
         }
         $panel->fillFields($service);
         // The form holds what stood there before: WHMCS may still store that, the number in its field, too.
-        $this->store->write($this->serviceId, ['fill' => ['number' => (string) $service['number']] + Panel::fieldsOf($service)]);
+        $fill = ['at' => time(), 'number' => (string) $service['number']] + Panel::fieldsOf($service);
+        $this->store->write($this->serviceId, ['fill' => $fill]);
         $create = $this->isActiveHere() ? '' : ' Create sets it active here, and sends the welcome mail.';
         $this->note(Panel::label($service) . " is the server of this service now (number {$service['number']}).$create");
     }
@@ -159,7 +162,9 @@ class Attaching
         if (is_array($fill)) {
             // First: filling in may be an edit of the service, too, and lead here again.
             $store->write($serviceId, ['fill' => null]);
-            Fields::fill($serviceId, $fill);
+            if (time() - (int) ($fill['at'] ?? 0) <= self::FORM_SECONDS) {
+                Fields::fill($serviceId, $fill);
+            }
         }
     }
 }
