@@ -215,6 +215,18 @@ def last_told(host):
 
 
 @pytest.mark.parametrize("order", ["module first", "fields first"])
+def test_no_address_of_the_server_before_stays_after_a_swap(host, provider, shop, order):
+    host.sql("INSERT OR REPLACE INTO tblconfiguration VALUES ('save_order', ?)", order)
+    service = shop.active("alpha")
+    assert host.press(service, "GetServerIP") == SUCCESS
+    assert "192.0.2.16" in host.service(service)["assignedips"]
+    host.save(service, provider.ids["beta"])
+    row = host.service(service)
+    assert "192.0.2.16" not in row["assignedips"]
+    assert row["assignedips"] == row["dedicatedip"]
+
+
+@pytest.mark.parametrize("order", ["module first", "fields first"])
 def test_the_number_stays_in_its_field_and_no_client_reads_the_field(host, provider, shop, order):
     host.sql("INSERT OR REPLACE INTO tblconfiguration VALUES ('save_order', ?)", order)
     service = shop.active("alpha")

@@ -104,6 +104,7 @@ class Attaching
             return;
         }
         $now = (string) ($service['server_id'] ?? '');
+        $fill = ['at' => time()];
         if ($now !== (string) $server) {
             if ($now !== $was) {
                 throw self::overtaken();
@@ -111,13 +112,16 @@ class Attaching
             $path = '/services/' . (int) $service['id'] . ($now === '' ? '/attach' : '/swap');
             $chosen = ['server_id' => $server, 'reason' => Asking::by('Chosen in the billing system')];
             $service = $panel->known($asking->once('POST', $path, 'attach', $chosen));
+            // Those of the server before may soon be another client's. Get Server IP fills in all.
+            $fill['addresses'] = array_filter([Panel::fieldsOf($service)['address']], 'strlen');
         }
         if ((int) ($service['server_id'] ?? 0) !== $server) {
             throw new Problem(Problem::UNKNOWN, "The panel answered, and service {$service['number']} has not the server that was chosen.");
         }
         $panel->fillFields($service);
         // The form holds what stood there before: WHMCS may still store that, the number in its field, too.
-        $fill = ['at' => time(), 'number' => (string) $service['number']] + Panel::fieldsOf($service);
+        $fill += ['number' => (string) $service['number']] + Panel::fieldsOf($service);
+        Fields::fill($this->serviceId, $fill);
         $this->store->write($this->serviceId, ['fill' => $fill]);
         $create = $this->isActiveHere() ? '' : ' Create sets it active here, and sends the welcome mail.';
         $this->note(Panel::label($service) . " is the server of this service now (number {$service['number']}).$create");
