@@ -768,6 +768,24 @@ def test_a_copy_of_this_whmcs_is_stopped_at_its_first_call_and_sends_nothing_mor
     host.sql(url, f"{host.url}/")
 
 
+@pytest.mark.parametrize("page", ["tab", "client"])
+def test_a_copy_is_stopped_by_a_page_that_is_only_looked_at(host, provider, proxy, shop, page):
+    token = provider.ask("new_token")
+    server = host.server_record(proxy.url, token)
+    service = host.order(host.settings(provider.products["By hand"]), MARA, "copied.example.org", server)
+    host.save(service, provider.ids["alpha"])
+    own = host.folder / "modules/servers/doublehop/installation.php"
+    own.write_text("<?php return 'the copy';")
+    try:
+        host.tab(service) if page == "tab" else host.client_page(service, MARA)
+        asked = len(host.state()["tblmodulelog"])
+        assert "refused as a copy" in host.tab(service)
+        assert "alpha.example.org" not in host.client_page(service, LENA).text
+        assert len(host.state()["tblmodulelog"]) == asked, "nothing was sent"
+    finally:
+        own.unlink()
+
+
 # ---------------------------------------------------------------- clients
 
 

@@ -178,8 +178,9 @@ class ClientPage
     {
         $kept = $this->panel->store->of($this->panel->serviceId);
         $reference = $problem->reference ?: Guarded::reference();
+        $told = Guarded::told($problem, $this->params) . Guarded::quoted($problem, $reference);
         if (time() - (int) ($kept['data']['failed_at'] ?? 0) > self::TOLD_AGAIN_SECONDS) {
-            Guarded::log("the client's page: {$problem->getMessage()} (reference $reference)", $this->params);
+            Guarded::log("the client's page: $told", $this->params);
             $this->panel->store->write($this->panel->serviceId, ['failed_at' => time(), 'failed' => $reference]);
         } else {
             $reference = (string) $kept['data']['failed'];

@@ -125,7 +125,7 @@ class Guarded
         Fields::note("Doublehop, service $service: $text", (int) ($params['userid'] ?? 0));
     }
 
-    private static function quoted(Problem $problem, string $reference): string
+    public static function quoted(Problem $problem, string $reference): string
     {
         return $problem->reference === '' ? " (reference $reference)" : '';
     }

@@ -13,6 +13,8 @@ class Tab
     private const MOST_LINES = 12;
     private const MOST_PAGES = 5;
 
+    /** @var array<string, mixed> */
+    private $params;
     /** @var Panel */
     private $panel;
     /** @var array<string, mixed> what was kept */
@@ -21,6 +23,7 @@ class Tab
     /** @param array<string, mixed> $params */
     public function __construct(array $params)
     {
+        $this->params = $params;
         $this->panel = new Panel($params, Settings::PAGE_SECONDS);
         $this->kept = $this->panel->store->of($this->panel->serviceId)['data'];
     }
@@ -38,7 +41,7 @@ class Tab
                 $got += $this->panel->rest()->getAll($this->about((int) $service['id']));
             }
         } catch (Problem $problem) {
-            $told = self::error('The panel cannot be read now', $problem->getMessage());
+            $told = self::error('The panel cannot be read now', Guarded::told($problem, $this->params));
             return [self::LIST_LABEL => $this->menu([], null) . $told] + $this->shown() + $this->trail() + $this->note();
         }
         $fields = [self::LIST_LABEL => $this->list($got['free'], $service)];
