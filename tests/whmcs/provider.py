@@ -158,6 +158,9 @@ class Provider:
         Permission.objects.filter(server_id=self.rows[machine].pk).update(since=since)
         return made.number
 
+    def attach_in_the_panel(self, reference: str, machine: str) -> None:
+        services.attach(self.cast.rosa, self._of_whmcs(reference).pk, self.rows[machine].pk, key="")
+
     def how_many(self) -> int:
         return Service.objects.filter(organisation=self.cast.alder).count()
 

@@ -596,6 +596,23 @@ def test_a_lost_answer_to_the_choice_of_a_server_is_said_and_the_list_shows_what
     assert provider.ask("service", str(service))["server"] == provider.ids["beta"]
 
 
+def test_an_answer_that_was_lost_is_not_taken_for_that_to_a_later_choice(host, provider, proxy, shop):
+    service = shop.active("alpha")
+    proxy.only = lambda request: request.startswith(b"POST ") and b"/detach" in request
+    proxy.mode = Mode.ANSWER_LOST
+    host.save(service, "")
+    proxy.mode = Mode.PASS
+    assert provider.ask("service", str(service))["server"] is None
+    provider.ask("attach_in_the_panel", str(service), "beta")
+    host.save(service, "")
+    page = host.tab(service)
+    assert "was taken out of this service" not in page
+    assert "still has a server" in page
+    host.save(service, "")
+    assert provider.ask("service", str(service))["server"] is None
+    assert "was taken out of this service" in host.tab(service)
+
+
 def test_a_key_that_is_not_accepted_is_said_everywhere_and_nothing_is_done(host, provider, proxy, shop):
     service = shop.active("alpha")
     host.client_page(service, MARA)

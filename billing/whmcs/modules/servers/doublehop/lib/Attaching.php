@@ -137,7 +137,10 @@ class Attaching
             throw self::overtaken();
         }
         $path = '/services/' . (int) $service['id'] . '/detach';
-        (new Asking($panel))->once('POST', $path, 'attach', ['reason' => Asking::by('Taken out in the billing system')]);
+        $out = ['reason' => Asking::by('Taken out in the billing system')];
+        if (((new Asking($panel))->once('POST', $path, 'attach', $out)['server_id'] ?? null) !== null) {
+            throw new Problem(Problem::UNKNOWN, "The panel answered, and service {$service['number']} still has a server.");
+        }
         $this->note(Panel::label($service) . ' was taken out of this service. The machine was not touched.');
     }
 
