@@ -139,6 +139,21 @@ def test_one_server_is_in_one_service_and_only_what_is_permitted_is_attached(hos
     assert "No server is attached" in host.press(other, "Reboot")
 
 
+@pytest.mark.parametrize("chosen", ["", "spare"])
+def test_a_page_that_is_older_than_the_attachment_changes_nothing(host, provider, attach, chosen):
+    service = attach("db")
+    provider.ask("permit", "spare")
+    form = {
+        "singlehop_server": provider.ids[chosen] if chosen else "",
+        "singlehop_server_was": provider.ids["web"],
+        "domain": "typed.example.org",
+    }
+    assert host.http.post("/admin/service", params={"id": service}, data=form).status_code == 303
+    page = host.tab(service)
+    assert "since the page was opened" in page
+    assert f'value="{provider.ids["db"]}" selected' in page
+
+
 def test_another_clients_service_is_not_there(host, attach):
     service = attach("db")
     assert host.client_page(service, LENA).status_code == 404

@@ -39,6 +39,13 @@ class Attaching
             return;
         }
         try {
+            $before = $this->bindings->of($this->serviceId);
+            // Of a service that was moved to another client the list shows none.
+            $isOurs = (int) ($before['data']['client_id'] ?? 0) === (int) ($this->params['userid'] ?? 0);
+            if (($isOurs ? $before['server_id'] : '') !== $was) {
+                $this->note('The service has got another server since the page was opened. Nothing was changed: look at the list.');
+                return;
+            }
             $chosen === '' ? $this->detach() : $this->attach($chosen);
         } catch (Problem $problem) {
             $this->note(Guarded::told($problem) . ' The server was not changed.');
