@@ -59,6 +59,8 @@ class Talkers:
     start: datetime
     end: datetime
     lines: tuple[Talker, ...]
+    sample_history: bool = False
+    """Made up in part: of one of these, on one of these days."""
 
 
 def talkers(actor: Actor, over: Over, *, most: int = MOST, now: datetime | None = None) -> Talkers:
@@ -83,7 +85,11 @@ def talkers(actor: Actor, over: Over, *, most: int = MOST, now: datetime | None 
     }
     seconds = (end - first) * SLOT_SECONDS
     lines = tuple(Talker(pk, *names[pk], *octets[pk], seconds) for pk in largest if pk in names)
-    return Talkers(start_of(first), start_of(end), lines)
+    ports = {one.port_id for line in lines for one in seen[line.server_id]}
+    made_up = Daily.objects.filter(
+        port_id__in=ports, day__range=(start_of(first).date(), start_of(end).date()), sample_history=True
+    )
+    return Talkers(start_of(first), start_of(end), lines, bool(lines) and made_up.exists())
 
 
 _Octets = dict[int, tuple[int, int]]

@@ -45,6 +45,15 @@ def test_most_traffic_first(cast, busy, over):
     assert talkers(cast.ines, Over.HOUR, now=T0 + DAY).lines == ()
 
 
+def test_made_up_days_are_said_to_be(cast, busy):
+    now = T0 + 6 * FIVE
+    assert not talkers(cast.ines, Over.WEEK, now=now).sample_history
+    port = Wiring.objects.get(server_id=busy.server.pk).port_id
+    Daily.objects.create(port_id=port, day=(now - DAY).date(), octets_out=MBIT, sample_history=True)
+    assert talkers(cast.ines, Over.WEEK, now=now).sample_history
+    assert not talkers(cast.ines, Over.HOUR, now=now).sample_history
+
+
 def test_a_reseller_sees_its_own_time_only(cast, busy):
     permit(busy.server, since=T0 + FIVE, organisation=cast.alder, given_by=cast.provider)
     seen = talkers(cast.rosa, Over.HOUR, now=T0 + 6 * FIVE)
@@ -86,5 +95,5 @@ def test_a_week_is_made_of_whole_days(cast):
 
 @pytest.mark.parametrize("over", list(Over))
 def test_few_questions_however_many_servers(cast, busy, over, django_assert_max_num_queries):
-    with django_assert_max_num_queries(9):
+    with django_assert_max_num_queries(10):
         talkers(cast.ines, over, now=T0 + 6 * FIVE)
