@@ -181,10 +181,11 @@ def test_sold_options_are_done_when_a_person_says_so_and_not_before(host, provid
         return host.http.post("/admin/upgrade", params={"id": service}, data=form).text
 
     assert "Memory: 64 GB instead of 32 GB. Nothing was done at the server" in bought(Memory="64 GB", KVM="0")
-    minutes_pass(host, service)
     assert "for a person to deliver" in bought(Memory="64 GB", KVM="0"), "what is paid is not delivered yet"
     (entry,) = host.waiting()
     assert entry["module_action"] == "ChangePackage"
+    assert "for a person to deliver" in host.retry(entry["id"]), "staff have read nothing of it yet"
+    minutes_pass(host, service)
     assert host.retry(entry["id"]) == "success"
     assert host.waiting() == []
     assert "Memory: 64 GB instead of 32 GB: confirmed as delivered (admin 1 of WHMCS)" in last_told(host)
@@ -425,9 +426,18 @@ def test_one_server_is_in_one_service_and_the_menu_says_what_came_of_it(host, pr
     host.save(second, provider.ids["gamma"])
     assert provider.ask("service", str(second))["server"] == provider.ids["gamma"]
     assert host.service(second)["domain"] == "gamma.example.org"
-    host.save(second, "")
-    assert provider.ask("service", str(second))["server"] is None
-    assert "was taken out of this service" in host.tab(second)
+    host.press(second, "GetServerIP")
+    assert "192.0.2." in host.service(second)["assignedips"]
+    for order in ("module first", "fields first"):
+        host.sql("INSERT OR REPLACE INTO tblconfiguration VALUES ('save_order', ?)", order)
+        host.save(second, "")
+        assert provider.ask("service", str(second))["server"] is None
+        assert "was taken out of this service" in host.tab(second)
+        row = host.service(second)
+        assert (row["username"], row["dedicatedip"], row["assignedips"]) == ("", "", ""), (
+            "of no other's machine"
+        )
+        host.save(second, provider.ids["gamma"])
 
 
 def test_a_page_that_is_older_than_the_attachment_changes_nothing(host, provider, shop):

@@ -208,12 +208,15 @@ class Host
                 'domain' => 'domain', 'serviceusername' => 'username', 'servicepassword' => 'password', 'dedicatedip' => 'dedicatedip',
                 'assignedips' => 'assignedips', 'bwusage' => 'bwusage', 'bwlimit' => 'bwlimit',
             ];
-            $unknown = array_diff_key($values, $columns, ['serviceid' => 0, 'customfields' => 0]);
+            $unknown = array_diff_key($values, $columns, ['serviceid' => 0, 'customfields' => 0, 'unset' => 0]) + array_diff_key(array_flip($values['unset'] ?? []), $columns);
             if ($unknown || !$this->store->row('SELECT id FROM tblhosting WHERE id = ?', [$values['serviceid'] ?? 0])) {
                 return ['result' => 'error', 'message' => 'Service ID Not Found'];
             }
             foreach (array_intersect_key($values, $columns) as $name => $value) {
                 $this->store->change('tblhosting', (int) $values['serviceid'], [$columns[$name] => $value]);
+            }
+            foreach ($values['unset'] ?? [] as $name) {
+                $this->store->change('tblhosting', (int) $values['serviceid'], [$columns[$name] => '']);
             }
             foreach (unserialize(base64_decode($values['customfields'] ?? base64_encode('a:0:{}'))) as $field => $value) {
                 $this->store->setCustomFieldById($field, (int) $values['serviceid'], $value);

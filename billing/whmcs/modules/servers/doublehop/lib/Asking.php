@@ -199,7 +199,7 @@ class Asking
     /** Where it may have been carried out, the same key is sent again; where it certainly was not, it is done with. */
     private function forgetIfCertain(Problem $problem, string $key): void
     {
-        if (in_array($problem->kind, [Problem::REFUSED, Problem::COPY], true)) {
+        if (in_array($problem->kind, [Problem::REFUSED, Problem::COPY, Problem::NOT_SENT], true)) {
             $this->panel->store->forgetAsked($this->panel->serviceId, $key);
         }
     }

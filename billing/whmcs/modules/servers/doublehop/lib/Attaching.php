@@ -138,9 +138,14 @@ class Attaching
         }
         $path = '/services/' . (int) $service['id'] . '/detach';
         $out = ['reason' => Asking::by('Taken out in the billing system')];
-        if (((new Asking($panel))->once('POST', $path, 'attach', $out)['server_id'] ?? null) !== null) {
+        $now = $panel->known((new Asking($panel))->once('POST', $path, 'attach', $out));
+        if (($now['server_id'] ?? null) !== null) {
             throw new Problem(Problem::UNKNOWN, "The panel answered, and service {$service['number']} still has a server.");
         }
+        // Now, and after WHMCS stored the form, which holds what stood there before.
+        $fill = ['at' => time(), 'none' => true] + Panel::fieldsOf($now);
+        Fields::fill($this->serviceId, $fill);
+        $this->store->write($this->serviceId, ['fill' => $fill]);
         $this->note(Panel::label($service) . ' was taken out of this service. The machine was not touched.');
     }
 

@@ -128,8 +128,8 @@ class ClientPage
     private function figures(array $service, array $got): array
     {
         $open = $service['open_operation'] ?? null;
-        // What staff have not approved yet is not under way, and may never be.
-        $open = is_array($open) && ($open['state'] ?? '') !== 'held' ? $open : null;
+        // What staff have not approved yet is not under way, and may never be; nor is what nobody knows the outcome of.
+        $open = is_array($open) && in_array($open['state'] ?? '', ['queued', 'running'], true) ? $open : null;
         $seen = Panel::fieldsOf($service) + [
             'at' => time(),
             'userid' => (int) ($this->params['userid'] ?? 0),

@@ -97,11 +97,17 @@ class Commands
             }
             return 'success';
         }
-        if ($said === 'success' && $this->panel->bound()['status'] === 'suspended') {
-            return 'Your own suspension was lifted. The service stays suspended: a level above has suspended it too, and only '
-                . 'that one can lift it.';
+        if ($said !== 'success') {
+            return $said;
         }
-        return $said;
+        try {
+            $status = $this->panel->bound()['status'];
+        } catch (Problem $problem) {
+            return 'Your own suspension was lifted. Whether a level above has suspended the service too could not be read: press Unsuspend '
+                . 'again.';
+        }
+        return $status !== 'suspended' ? 'success' : 'Your own suspension was lifted. The service stays suspended: a level above has '
+            . 'suspended it too, and only that one can lift it.';
     }
 
     public function terminate(): string
@@ -159,6 +165,9 @@ class Commands
             $path = '/services/' . (int) $service['id'];
             $change = ['product_id' => $product, 'reason' => Asking::by('Changed in the billing system')];
             $service = $this->panel->known($this->asking->once('PATCH', $path, 'change', $change));
+            if ((int) $service['product_id'] !== $product) {
+                throw new Problem(Problem::UNKNOWN, "The panel answered, and service {$service['number']} has another product.");
+            }
             $this->note("product changed in the panel. The server stays the same: another one is chosen in Servers List.");
         }
         // The number's field is of the product: the other product's is empty yet.
@@ -227,8 +236,12 @@ class Commands
                 }
                 $said = $problem->getMessage();
             }
-            $service = $this->panel->bound();
-            $found = ['addresses' => $this->addressesOf($service)] + Panel::fieldsOf($service);
+            try {
+                $service = $this->panel->bound();
+                $found = ['addresses' => $this->addressesOf($service)] + Panel::fieldsOf($service);
+            } catch (Problem $problem) {
+                return 'The panel was asked to read the machine anew. What it knows now could not be fetched: press Refresh again.';
+            }
             Fields::fill($this->panel->serviceId, $found);
         }
         $this->panel->fillFields($service);

@@ -9,10 +9,14 @@ class Fields
      * Fills in what is known, and leaves alone what is not.
      *
      * @param array{number?: string, hostname?: string, username?: string, address?: string, addresses?: array<int, string>} $found
+     *     `none`: the service has no server any more, and what was the server's is emptied
      */
     public static function fill(int $serviceId, array $found): void
     {
         $values = ['serviceid' => $serviceId];
+        if (!empty($found['none'])) {
+            $values['unset'] = ['serviceusername', 'dedicatedip', 'assignedips'];
+        }
         $number = (string) ($found['number'] ?? '');
         $field = $number !== '' ? (new Store())->fieldOf($serviceId, Settings::NUMBER_FIELD) : 0;
         if ($field > 0) {

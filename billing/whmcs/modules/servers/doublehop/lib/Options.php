@@ -40,7 +40,8 @@ class Options
         $isTold = ($told['of'] ?? null) === $now;
         $isAsked = Settings::optionsAreAsked($this->params);
         if ($isAsked && !($isTold && $this->isConfirmedBy((int) $told['at']))) {
-            if (!$isTold) {
+            // Staff who press have read what an earlier press of staff was told. Nobody reads what a cron or a paying client is told.
+            if (!$isTold && Asking::admin() > 0) {
                 $this->store->write($this->serviceId, ['options_told' => ['of' => $now, 'at' => time()]]);
             }
             return implode(', ', $open);

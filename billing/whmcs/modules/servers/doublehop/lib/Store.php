@@ -38,13 +38,21 @@ class Store
     /** @param array<string, mixed> $data what is new; the rest stays */
     public function write(int $serviceId, array $data): void
     {
-        $this->put($serviceId, 'data', $data + $this->of($serviceId)['data']);
+        $this->begin($serviceId);
+        do {
+            $row = $this->row('SELECT data FROM ' . self::SERVICES . ' WHERE service_id = ?', [$serviceId]);
+            $before = (string) ($row['data'] ?? '');
+            $text = self::json($data + (array) json_decode($before, true));
+            // Whoever else wrote meanwhile is read once more: a page never undoes what a command has kept.
+            $sql = 'UPDATE ' . self::SERVICES . ' SET data = ? WHERE service_id = ? AND data = ?';
+        } while ($row !== null && $text !== $before && $this->run($sql, [$text, $serviceId, $before])->rowCount() !== 1);
     }
 
     /** @param array<string, mixed> $seen */
     public function keepSeen(int $serviceId, array $seen): void
     {
-        $this->put($serviceId, 'seen', $seen);
+        $this->begin($serviceId);
+        $this->run('UPDATE ' . self::SERVICES . ' SET seen = ? WHERE service_id = ?', [self::json($seen), $serviceId]);
     }
 
     public function forget(int $serviceId): void
@@ -222,14 +230,16 @@ class Store
     }
 
     /** @param array<string, mixed> $value */
-    private function put(int $serviceId, string $column, array $value): void
+    private static function json(array $value): string
     {
-        $text = (string) json_encode((object) $value, JSON_PARTIAL_OUTPUT_ON_ERROR | JSON_INVALID_UTF8_SUBSTITUTE);
-        $add = 'INSERT INTO ' . self::SERVICES . " (service_id, data, seen) VALUES (?, '{}', '{}')";
+        return (string) json_encode((object) $value, JSON_PARTIAL_OUTPUT_ON_ERROR | JSON_INVALID_UTF8_SUBSTITUTE);
+    }
+
+    private function begin(int $serviceId): void
+    {
         if ($this->row('SELECT service_id FROM ' . self::SERVICES . ' WHERE service_id = ?', [$serviceId]) === null) {
-            $this->added($add, [$serviceId]);
+            $this->added('INSERT INTO ' . self::SERVICES . " (service_id, data, seen) VALUES (?, '{}', '{}')", [$serviceId]);
         }
-        $this->run('UPDATE ' . self::SERVICES . " SET $column = ? WHERE service_id = ?", [$text, $serviceId]);
     }
 
     /** @param array<int, mixed> $values */
@@ -272,7 +282,7 @@ class Store
     private function make(): void
     {
         $tables = [
-            self::SERVICES => 'service_id INTEGER NOT NULL PRIMARY KEY, data TEXT NOT NULL, seen TEXT NOT NULL',
+            self::SERVICES => 'service_id INTEGER NOT NULL PRIMARY KEY, data MEDIUMTEXT NOT NULL, seen MEDIUMTEXT NOT NULL',
             self::ASKED => 'service_id INTEGER NOT NULL, deed VARCHAR(32) NOT NULL, asked_key VARCHAR(80) NOT NULL, '
                 . 'body TEXT NOT NULL, operation VARCHAR(64) NOT NULL, asked_at INTEGER NOT NULL, '
                 . 'settled_at INTEGER NOT NULL, PRIMARY KEY (service_id, deed)',

@@ -37,8 +37,10 @@ class Tab
         try {
             $got = $this->panel->rest()->getAll($asked);
             $service = $this->ours($got['mine']);
-            if ($service !== null && !isset($got['operations'])) {
-                $got += $this->panel->rest()->getAll($this->about((int) $service['id']));
+            if ($service !== null && (int) $service['id'] !== (int) ($this->kept['service'] ?? 0)) {
+                // A service that was not known yet, or of another panel: what was kept is not its own.
+                $this->kept = array_diff_key($this->kept, ['trail' => 0, 'trail_after' => 0, 'shown' => 0]);
+                $got = $this->panel->rest()->getAll($this->about((int) $service['id'])) + $got;
             }
         } catch (Problem $problem) {
             $told = self::error('The panel cannot be read now', Guarded::told($problem, $this->params));
@@ -166,14 +168,14 @@ class Tab
                 . Attaching::FIELD_NAMED . '" class="form-control input-300 input-inline" maxlength="120" autocomplete="off"'
                 . ' placeholder="hostname, label or main address">';
         }
-        return $this->menu($items, $service) . $type . $hint;
+        return $this->menu($items, $service ?? ['server_id' => null]) . $type . $hint;
     }
 
     /**
      * The present choice is always in it, whatever the panel says at the moment.
      *
      * @param array<int, array<string, mixed>> $free
-     * @param ?array<string, mixed> $service null: the panel did not answer, or has none
+     * @param ?array<string, mixed> $service null: the panel did not answer
      */
     private function menu(array $free, ?array $service): string
     {
