@@ -37,14 +37,14 @@ def test_staff_count_again_and_write_an_adjustment(cast, sold):
     # What the service is by now does not matter.
     change_service(cast.rosa, sold.pk, product_id=a_product(cast.rosa, "Another").pk)
     rosa, page = browser(cast.rosa), f"/admin/statements/{row.pk}/"
-    assert f'Owed: <span class="dh-num">EUR {row.amount:.2f}</span>' in rosa.get(page).content.decode()
+    assert f'Owed: <span class="dh-num">€ {row.amount:.2f}</span>' in rosa.get(page).content.decode()
     seen = rosa.get(f"{page}?look=1").content.decode()
-    assert "EUR 4.00" in seen
+    assert "€ 4.00" in seen
     rosa.post(f"{page}adjust/", {"reason": "Kept back", "seen_difference": "4.00", "key": "one"})
     assert Adjustment.objects.get().amount == 4
     told = browser(cast.mara).get(f"/statements/{row.pk}/").content.decode()
     assert "Kept back" in told
-    assert f"EUR {row.amount + 4:.2f}" in told
+    assert f"€ {row.amount + 4:.2f}" in told
 
 
 def test_the_list_is_narrowed_by_what_stands_in_the_address(cast, sold):

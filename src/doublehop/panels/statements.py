@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from decimal import Decimal
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,6 @@ from django.utils import timezone
 
 from doublehop import verify_statement
 from doublehop.bandwidth.contract import Contract, Method
-from doublehop.bandwidth.money import digits_of
 from doublehop.bandwidth.reckoning import gigabytes, mbits
 from doublehop.organisations.actor import Actor
 from doublehop.panels import words
@@ -50,19 +48,13 @@ class Sheet:
     verifier: str = VERIFIER
 
 
-def money(amount: Decimal, currency: str) -> str:
-    """With the digits of its currency, a minus in front of credits."""
-    digits = digits_of(currency)
-    return f"{currency} {amount:,.{digits}f}"
-
-
 def line_of(row: Any) -> Line:
     found = queries.figures_of(row)
     coverage = found.coverage
     return Line(
         row,
         f"{number(found.quantity)} {found.contract.unit_name}",
-        money(queries.owed(row), row.currency),
+        words.money(queries.owed(row), row.currency),
         "" if coverage is None else f"{number(coverage * 100, 1)} %",
     )
 
@@ -81,14 +73,14 @@ def sheet_of(row: Any) -> Sheet:
         figures.append((number(found.coverage * 100, 1), "%", "of it measured"))
     return Sheet(
         row,
-        money(queries.owed(row), row.currency),
+        words.money(queries.owed(row), row.currency),
         tuple(figures),
         _counted(contract, row, found),
         _details(contract, row, found),
         tuple(
             (what, included if what == "Included" else how) for what, how in contract_words.lines(contract)
         ),
-        tuple((one, money(one.amount, row.currency)) for one in queries.adjustments_of(row)),
+        tuple((one, words.money(one.amount, row.currency)) for one in queries.adjustments_of(row)),
     )
 
 

@@ -6,6 +6,8 @@ from zoneinfo import ZoneInfo
 
 from django.utils import timezone
 
+from doublehop.bandwidth.money import digits_of
+
 _OCTET_STEPS = (("PB", 10**15), ("TB", 10**12), ("GB", 10**9), ("MB", 10**6), ("kB", 10**3))
 _SIGNS = {"EUR": "€", "USD": "$", "GBP": "£"}
 _RATE_STEPS = (("Gbit/s", 10**9), ("Mbit/s", 10**6), ("kbit/s", 10**3))
@@ -34,8 +36,9 @@ def split_rate(bits_per_second: float) -> tuple[str, str]:
 
 
 def money(amount: Decimal, currency: str) -> str:
-    """``€ 129.00``, ``CHF 1,290.00``: a sign where everybody knows it, else the ISO code."""
-    return f"{_SIGNS.get(currency, currency)} {amount:,.2f}"
+    """``€ 129.00``, ``CHF 1,290.00``, ``JPY 1,290``: a sign where everybody knows it, else the ISO code; with the digits of the currency,
+    and a minus in front of credits."""
+    return f"{_SIGNS.get(currency, currency)} {amount:,.{digits_of(currency)}f}"
 
 
 def day(date_: date) -> str:

@@ -9,12 +9,13 @@ from django.views.decorators.http import require_GET, require_POST
 
 from doublehop.organisations.actor import Actor
 from doublehop.organisations.refusals import NotHere, Refusal
+from doublehop.panels import words
 from doublehop.panels.admin.frame import show
 from doublehop.panels.admin.products import number
 from doublehop.panels.gates import actor_of, key_of
 from doublehop.panels.keyset import page_of
 from doublehop.panels.refusals import back_with
-from doublehop.panels.statements import as_file, line_of, money, months, sheet_of, verifier_file
+from doublehop.panels.statements import as_file, line_of, months, sheet_of, verifier_file
 from doublehop.services import queries
 from doublehop.services.actions.statements import adjust as make_adjustment
 from doublehop.services.queries import statements as read
@@ -82,8 +83,8 @@ def _later_look(request: HttpRequest, actor: Actor, statement_id: int, currency:
     look = read.preview_adjustment(actor, statement_id)
     return {
         "look": look,
-        "look_difference": money(look.difference, currency),
-        "look_owed": money(look.owed + look.difference, currency),
+        "look_difference": words.money(look.difference, currency),
+        "look_owed": words.money(look.owed + look.difference, currency),
     }
 
 
