@@ -67,7 +67,7 @@ class Installation:
         with (self.home / "worker.log").open("ab") as log:
             running = [
                 subprocess.Popen(
-                    [sys.executable, "-m", "doublehop.cli", "worker"],
+                    [sys.executable, "-m", "tests.bench.unpaced"],
                     env=self.environment(),
                     stdout=log,
                     stderr=log,
