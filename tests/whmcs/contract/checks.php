@@ -41,6 +41,18 @@ namespace WHMCS\Database {
     class Counting extends \PDO
     {
         public $tables = 0;
+        /** @var array<int, callable> what others do, each just before a row is written back */
+        public $meanwhile = [];
+
+        #[\ReturnTypeWillChange]
+        public function prepare($query, $options = [])
+        {
+            $prepared = parent::prepare($query, $options);
+            if ($this->meanwhile && strpos($query, 'AND data = ?') !== false) {
+                array_shift($this->meanwhile)();
+            }
+            return $prepared;
+        }
 
         #[\ReturnTypeWillChange]
         public function exec($statement)
@@ -200,6 +212,23 @@ namespace Contract {
                 return preg_match('/S\d/', $told) === 0 && $kept ? '' : $told;
             };
         }
+        $checks['doublehop: what several keep at once is all kept'] = static function (): string {
+            $store = new \WHMCS\Module\Server\Doublehop\Store();
+            $database = \WHMCS\Database\Capsule::connection()->getPdo();
+            $store->write(8, ['first' => 1]);
+            foreach (['second', 'third'] as $name) {
+                $database->meanwhile[] = static function () use ($database, $name) {
+                    $left = $database->meanwhile;
+                    $database->meanwhile = [];
+                    (new \WHMCS\Module\Server\Doublehop\Store())->write(8, [$name => 1]);
+                    $database->meanwhile = $left;
+                };
+            }
+            $store->write(8, ['fourth' => 1]);
+            $kept = array_keys($store->of(8)['data']);
+            sort($kept);
+            return $kept === ['first', 'fourth', 'second', 'third'] ? '' : implode(', ', $kept);
+        };
         return $checks;
     }
 

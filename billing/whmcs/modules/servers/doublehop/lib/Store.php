@@ -16,6 +16,7 @@ class Store
     public const ASKED = 'mod_doublehop_asked';
     public const STOPPED = 'mod_doublehop_refused';
     public const LEAVING = 'mod_doublehop_leaving';
+    private const TRIES = 5;
 
     /** @var \PDO */
     private $pdo;
@@ -39,13 +40,18 @@ class Store
     public function write(int $serviceId, array $data): void
     {
         $this->begin($serviceId);
-        do {
+        $sql = 'UPDATE ' . self::SERVICES . ' SET data = ? WHERE service_id = ?';
+        for ($left = self::TRIES; $left > 0; $left--) {
             $row = $this->row('SELECT data FROM ' . self::SERVICES . ' WHERE service_id = ?', [$serviceId]);
             $before = (string) ($row['data'] ?? '');
             $text = self::json($data + (array) json_decode($before, true));
             // Whoever else wrote meanwhile is read once more: a page never undoes what a command has kept.
-            $sql = 'UPDATE ' . self::SERVICES . ' SET data = ? WHERE service_id = ? AND data = ?';
-        } while ($row !== null && $text !== $before && $this->run($sql, [$text, $serviceId, $before])->rowCount() !== 1);
+            if ($text === $before || $this->run("$sql AND data = ?", [$text, $serviceId, $before])->rowCount() === 1) {
+                return;
+            }
+        }
+        // Within a transaction of WHMCS what others wrote is not seen, however often it is read.
+        $this->run($sql, [$text, $serviceId]);
     }
 
     /** @param array<string, mixed> $seen */
