@@ -159,6 +159,10 @@ class StandIn:
         }
         return self.add("tblservers", **{**values, **more})
 
+    def make_default(self, record: int) -> None:
+        """The server record that a loader is given: the star in *System Settings > Servers*."""
+        self.sql("UPDATE tblservers SET active = CASE WHEN id = ? THEN 1 ELSE 0 END", record)
+
     def settings(
         self, product: str, *, name: str = "Dedicated M", reboot: bool = True, power: bool = True, **more: str
     ) -> int:

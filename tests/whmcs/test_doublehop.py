@@ -728,7 +728,8 @@ def test_test_connection_says_what_is_missing(host, provider, proxy, record):
     assert "must begin with https://" in tested(provider.token, hostname="panel.example.net")
 
 
-def test_the_menu_of_products_is_filled_from_the_panel(host, provider, proxy, shop):
+def test_the_menu_of_products_is_filled_from_the_panel(host, provider, proxy, record, shop):
+    host.make_default(record)
     page = host.http.get("/admin/product", params={"id": shop.kinds["By hand"]}).text
     assert "From the pool · 129.00 EUR · filled from a pool" in page
     assert "By hand · 129.00 EUR · waits for staff" in page

@@ -46,6 +46,7 @@ def picture(tab, name: str) -> None:
 
 def test_the_chapter_use_it_with_whmcs(host, provider, proxy, pages):
     record = host.server_record(proxy.url, provider.token)
+    host.make_default(record)
     product = host.settings(provider.products["By hand"], name="Dedicated server M")
     tab = pages()
     tab.goto(f"/admin/server?id={record}")
