@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from doublehop.services.models import Service
 
 router = Router(tags=["services"])
-FOR_THE_JOURNAL = "Why, for the journal of your own organisation."
 
 
 class ServiceOut(Schema):
@@ -78,7 +77,11 @@ class Filter(Page):
     )
 
 
-class NewService(Body):
+class Why(Body):
+    reason: str = Field("", max_length=300, description="Why, for the journal of your own organisation.")
+
+
+class NewService(Why):
     """``billing_reference`` again answers with the service that has it. ``server_id`` attaches that server at once."""
 
     product_id: GivenId
@@ -86,10 +89,9 @@ class NewService(Body):
     hostname: str = Field("", max_length=253)
     billing_reference: str = Field("", max_length=80)
     server_id: GivenId | None = None
-    reason: str = Field("", max_length=300, description=FOR_THE_JOURNAL)
 
 
-class ChangedService(Body):
+class ChangedService(Why):
     """What is left out stays. An empty name goes back to what the machine says. ``product_id`` brings that product's price at
     once, and its bandwidth contract from the next period on."""
 
@@ -97,11 +99,6 @@ class ChangedService(Body):
     username: str | None = Field(None, max_length=64)
     product_id: GivenId | None = None
     billing_reference: str | None = Field(None, max_length=80)
-    reason: str = Field("", max_length=300, description=FOR_THE_JOURNAL)
-
-
-class Why(Body):
-    reason: str = Field("", max_length=300, description=FOR_THE_JOURNAL)
 
 
 class Chosen(Why):

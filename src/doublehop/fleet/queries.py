@@ -212,6 +212,13 @@ def attachable_servers(actor: Actor) -> QuerySet[Server]:
     return free_servers(actor).exclude(Exists(held))
 
 
+def why_withheld(row: Server) -> str:
+    """For staff, of a server whose ``withheld_since`` is set."""
+    return (
+        f"The permission on {row.label} is withheld at the provider. Give it back there, then press Refresh."
+    )
+
+
 def passed_on(actor: Actor, server_ids: Iterable[int]) -> set[int]:
     """Those that the actor's organisation has given to one below it."""
     given = allocations_given(actor.organisation_id) if actor.is_staff else Allocation.objects.none()

@@ -23,6 +23,7 @@ from doublehop.fleet.actions.upstreams import (
 from doublehop.fleet.models import IdentifierRow, Server
 from doublehop.fleet.permissions import Right, called, require, visible_to
 from doublehop.fleet.queries import server as visible_server
+from doublehop.fleet.queries import why_withheld
 from doublehop.jobs.actions import ring
 from doublehop.organisations import record, vault
 from doublehop.organisations.actor import Actor
@@ -193,10 +194,7 @@ def record_identity(actor: Actor, server_id: int) -> Server:
     if row.missing_since is not None:
         raise WrongState(f"{row.label} is not listed any more.", code="missing")
     if row.withheld_since is not None:
-        raise WrongState(
-            f"The permission on {row.label} is withheld at the provider. Give it back there, then press Refresh.",
-            code="withheld",
-        )
+        raise WrongState(why_withheld(row), code="withheld")
     provable = any(proof is Proof.STRONG for _, proof in registry.load(row.upstream.driver).proves)
     if provable and not any(proof == Proof.STRONG for _, _, proof in row.identifiers):
         raise WrongState(f"{row.label} has not been read yet. Refresh it, then attach it.", code="not_read")

@@ -7,6 +7,7 @@ from django.db.models import Exists, OuterRef
 from django.utils import timezone
 
 from doublehop.bandwidth.queries import open_doubts
+from doublehop.fleet.actions.ordering import OPEN
 from doublehop.fleet.queries import (
     owns,
     servers_visible_to,
@@ -196,7 +197,7 @@ def _bought_for_nobody(actor: Actor) -> list[Need]:
     rows = Service.objects.select_related("upstream_order__upstream").filter(
         organisation_id=actor.organisation_id,
         status=ServiceStatus.CANCELLED,
-        upstream_order__state__in=("asked", "sent", "waiting"),
+        upstream_order__state__in=OPEN,
         upstream_order__withdraw_asked_at=None,
     )
     text = "Withdraw it on the upstream’s page, or let the server come: it is free then."

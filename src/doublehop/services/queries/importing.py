@@ -9,7 +9,7 @@ from enum import StrEnum
 
 from doublehop.fleet.matching import Clues, Match, matches
 from doublehop.fleet.models import Server
-from doublehop.fleet.queries import open_holds
+from doublehop.fleet.queries import open_holds, why_withheld
 from doublehop.organisations.actor import Actor, Duty
 from doublehop.organisations.models import Client
 from doublehop.organisations.queries import clients_visible_to, tokens_visible_to
@@ -340,7 +340,7 @@ class _House:
         if server.missing_since is not None:
             return f"{server.label} is not listed any more."
         if server.withheld_since is not None:
-            return f"The permission on {server.label} is withheld at the provider. Give it back there, then press Refresh."
+            return why_withheld(server)
         if server.recorded_identity is not None:
             return f"{server.label} is attached already."
         return f"{server.label} is suspended here. Unsuspend it first." if server.pk in self.held else ""

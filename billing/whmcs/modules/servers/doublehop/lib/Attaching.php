@@ -118,10 +118,9 @@ class Attaching
         if ((int) ($service['server_id'] ?? 0) !== $server) {
             throw new Problem(Problem::UNKNOWN, "The panel answered, and service {$service['number']} has not the server that was chosen.");
         }
-        $panel->fillFields($service);
+        $panel->fillFields($service, $fill);
         // The form holds what stood there before: WHMCS may still store that, the number in its field, too.
         $fill += ['number' => (string) $service['number']] + Panel::fieldsOf($service);
-        Fields::fill($this->serviceId, $fill);
         $this->store->write($this->serviceId, ['fill' => $fill]);
         $create = $this->isActiveHere() ? '' : ' Create sets it active here, and sends the welcome mail.';
         $this->note(Panel::label($service) . " is the server of this service now (number {$service['number']}).$create");

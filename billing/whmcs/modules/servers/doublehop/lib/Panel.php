@@ -147,15 +147,18 @@ class Panel
         return true;
     }
 
-    /** @param array<string, mixed> $service */
-    public function fillFields(array $service): void
+    /**
+     * @param array<string, mixed> $service
+     * @param array<string, mixed> $more that is filled in besides, as Fields::fill takes it
+     */
+    public function fillFields(array $service, array $more = []): void
     {
         $model = $this->params['model'] ?? null;
         if (is_object($model) && isset($model->serviceProperties)) {
             $model->serviceProperties->save([Settings::NUMBER_FIELD => (string) $service['number']]);
             $this->store->keepFromClients(Settings::NUMBER_FIELD);
         }
-        Fields::fill($this->serviceId, self::fieldsOf($service));
+        Fields::fill($this->serviceId, $more + self::fieldsOf($service));
     }
 
     /**
